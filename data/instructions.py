@@ -1,0 +1,346 @@
+"""The instruction tasks that the nano model is pre-trained on; summaries are never among them.
+
+Each task turns one scene into an instruction about its dialogue and a short answer. The wordings are many
+so that the model learns to read instructions, as FLAN-T5 did, instead of learning a few fixed prompts.
+"""
+
+import re
+from collections.abc import Callable
+from random import Random
+
+from screenplay.engine import Scene
+
+LAYOUTS = [
+    "{instruction}\n\n{dialogue}\n\n{cue} ",
+    "{instruction}\n\n{dialogue}\n\n{cue} ",
+    "{instruction}\n\n{dialogue}",
+    "{dialogue}\n\n{instruction}",
+    "{dialogue}\n\n{instruction} {cue} ",
+    "Read the following conversation.\n\n{dialogue}\n\n{instruction} {cue} ",
+    "Dialogue:\n\n{dialogue}\n\n{instruction}",
+]
+
+WORDINGS: dict[str, tuple[list[str], list[str]]] = {
+    "question": (
+        [
+            "{q}",
+            "Answer the question about the following conversation. {q}",
+            "Question: {q}",
+            "According to the dialogue, answer this. {q}",
+            "Use the conversation to answer. {q}",
+            "{q} Answer in a few words.",
+        ],
+        ["Answer:", "A:", "The answer is"],
+    ),
+    "topic": (
+        [
+            "What is the topic of the following conversation?",
+            "Name the topic of this dialogue.",
+            "What is this conversation about?",
+            "In two or three words, what do they talk about?",
+            "Give the subject of the following dialogue.",
+            "Which topic fits the conversation best?",
+        ],
+        ["Topic:", "Subject:", "It is about"],
+    ),
+    "headline": (
+        [
+            "Write a headline for the following conversation.",
+            "Give this dialogue a short title.",
+            "Summarize the conversation in a headline.",
+            "Sum up the following dialogue in a few words.",
+            "What would a newspaper write above this conversation?",
+            "Find a title for the following conversation.",
+            "Give a summary of a few words.",
+            "Summarize the following conversation as briefly as you can.",
+        ],
+        ["Headline:", "Title:", "Short summary:", "In short:"],
+    ),
+    "want": (
+        [
+            "What does {asker} want?",
+            "What does the {role} want in the following conversation?",
+            "What is {asker} after?",
+            "Name what the {role} asks for.",
+            "What is the wish of {asker}?",
+            "Say what {asker} hopes to get.",
+        ],
+        ["Wish:", "Answer:", "{asker} wants"],
+    ),
+    "end": (
+        [
+            "How does the following conversation end?",
+            "What is the result of this conversation?",
+            "What happens in the end?",
+            "Tell the outcome of the dialogue in one sentence.",
+            "What do they settle on at last?",
+            "How is the matter settled?",
+        ],
+        ["Result:", "Outcome:", "In the end,"],
+    ),
+    "tell": (
+        [
+            "Tell what happens in the following conversation.",
+            "Retell this dialogue.",
+            "What happens between the {role} and the {other}?",
+            "Describe the following conversation in two sentences.",
+            "Report the conversation to somebody who was not there.",
+            "Explain what the two people talk about and how it ends.",
+        ],
+        ["Report:", "What happens:", "Story:"],
+    ),
+    "details": (
+        [
+            "List the details of the following conversation.",
+            "Write down the facts that were settled.",
+            "Take notes on this dialogue.",
+            "Which details are mentioned? List them with their names.",
+            "Make a list of the important facts.",
+        ],
+        ["Details:", "Notes:", "Facts:"],
+    ),
+    "detail": (
+        [
+            "What is the {slot}?",
+            "Find the {slot} in the following conversation.",
+            "Which {slot} do they mention in the end?",
+            "Fill in the form. {slot}:",
+            "Note the {slot}.",
+        ],
+        ["Answer:", "{slot}:", "It is"],
+    ),
+    "dropped": (
+        [
+            "Does anything change during the conversation? Say what.",
+            "Which detail was first different?",
+            "What was changed, and from what to what?",
+            "Is there a change of plan in the following dialogue?",
+            "Find what was corrected.",
+        ],
+        ["Change:", "Answer:", "Changed:"],
+    ),
+    "outcome": (
+        [
+            "Is it agreed, changed, refused, failed, postponed, informed, promised, decided or solved?",
+            "Classify the outcome of the following conversation.",
+            "In one word, how does it turn out?",
+            "Choose a label for the result of this dialogue.",
+        ],
+        ["Label:", "Outcome in a word:", "Class:"],
+    ),
+    "role": (
+        [
+            "Who is {person}?",
+            "What is the role of {person} in the following conversation?",
+            "Say who {person} is.",
+            "Is {person} the {role} or the {other}?",
+        ],
+        ["Role:", "Answer:", "{person} is"],
+    ),
+    "speaker": (
+        [
+            'Who says "{quote}"?',
+            'Find the speaker of these words: "{quote}"',
+            'Which person said "{quote}"?',
+            'Name the one who says: "{quote}"',
+        ],
+        ["Speaker:", "Answer:"],
+    ),
+    "reply": (
+        [
+            'What does the other one reply to "{quote}"?',
+            'What is said right after "{quote}"?',
+            'Find the answer to: "{quote}"',
+            'Copy the turn that follows "{quote}"',
+        ],
+        ["Reply:", "Next:"],
+    ),
+    "continue": (
+        [
+            "Continue the conversation.",
+            "What is said next?",
+            "Write the next turn of the following dialogue.",
+            "How does {person} go on?",
+            "Give the next line.",
+        ],
+        ["{person}:", "Next line:"],
+    ),
+    "blanks": (
+        [
+            "Fill the blanks.",
+            "Fill in the missing words of the following conversation.",
+            "Which words are missing?",
+            "Complete the dialogue.",
+            "Restore the gaps.",
+        ],
+        ["Missing:", "Blanks:"],
+    ),
+    "order": (
+        [
+            "Put these turns in order. {mixed}",
+            "In which order are these said? {mixed}",
+            "Sort the lines as in the conversation. {mixed}",
+            "Order the following lines. {mixed}",
+        ],
+        ["Order:", "Sorted:"],
+    ),
+}
+
+WEIGHTS = {
+    "question": 30, "topic": 4, "headline": 6, "want": 6, "end": 8, "tell": 12, "details": 7, "detail": 8, "dropped": 4,
+    "outcome": 3, "role": 2, "speaker": 3, "reply": 4, "continue": 3, "blanks": 6, "order": 2,
+}  # fmt: skip
+Found = tuple[dict[str, str], str] | None
+
+
+def question(scene: Scene, rng: Random) -> Found:
+    if not scene.lines["q"]:
+        return None
+    q, answer = rng.choice(scene.lines["q"]).split("=>")
+    return {"q": q.strip()}, answer.strip()
+
+
+def headline(scene: Scene, rng: Random) -> Found:
+    return ({}, rng.choice(scene.lines["headline"])) if scene.lines["headline"] else None
+
+
+def want(scene: Scene, rng: Random) -> Found:
+    return ({}, rng.choice(scene.lines["want"])) if scene.lines["want"] else None
+
+
+def end(scene: Scene, rng: Random) -> Found:
+    return ({}, rng.choice(scene.lines["end"])) if scene.lines["end"] else None
+
+
+def tell(scene: Scene, rng: Random) -> Found:
+    if not (scene.lines["want"] and scene.lines["end"]):
+        return None
+    role = scene.roles[asker(scene)]
+    return {}, f"The {role} wants {rng.choice(scene.lines['want'])}. In the end, {rng.choice(scene.lines['end'])}."
+
+
+def details(scene: Scene, rng: Random) -> Found:
+    listed = "; ".join(f"{plain(name)}: {value}" for name, value in scene.details.items())
+    return ({}, listed) if listed else None
+
+
+def detail(scene: Scene, rng: Random) -> Found:
+    if not scene.details:
+        return None
+    slot = rng.choice(sorted(scene.details))
+    return {"slot": plain(slot)}, scene.details[slot]
+
+
+def dropped(scene: Scene, rng: Random) -> Found:
+    changes = [f"{plain(s)} from {old} to {scene.details[s]}" for s, old in scene.dropped.items() if s in scene.details]
+    return {}, " and ".join(changes) or "nothing"
+
+
+def speaker(scene: Scene, rng: Random) -> Found:
+    who, text = rng.choice(scene.turns)
+    return ({"quote": text}, who) if sum(t == text for _, t in scene.turns) == 1 else None
+
+
+def reply(scene: Scene, rng: Random) -> Found:
+    at = rng.randrange(len(scene.turns) - 1)
+    quote = scene.turns[at][1]
+    return ({"quote": quote}, scene.turns[at + 1][1]) if sum(t == quote for _, t in scene.turns) == 1 else None
+
+
+def continued(scene: Scene, rng: Random) -> Found:
+    at = rng.randrange(2, len(scene.turns))
+    who, text = scene.turns[at]
+    return {"person": who, "dialogue": "\n".join(f"{w}: {t}" for w, t in scene.turns[:at])}, text
+
+
+def blanks(scene: Scene, rng: Random) -> Found:
+    """T5's own span corruption, on whole words."""
+    words = re.split(r"( |\n)", scene.dialogue)
+    open_words = [i for i, word in enumerate(words) if word.strip() and not word.startswith("#Person")]
+    starts = sorted(rng.sample(open_words, min(len(open_words), rng.randint(2, 5))))
+    hidden, last = [], -1
+    for start in starts:
+        if start <= last + 1:
+            continue
+        stop = start + 2 * rng.randint(0, 2)
+        while stop > start and (stop >= len(words) or "\n" in words[start:stop] or words[stop].startswith("#Person")):
+            stop -= 2
+        hidden.append((start, stop + 1))
+        last = stop + 1
+    answer = []
+    for number, (start, stop) in reversed(list(enumerate(hidden))):
+        answer.insert(0, f"<extra_id_{number}> {''.join(words[start:stop])}")
+        words[start:stop] = [f"<extra_id_{number}>"]
+    return {"dialogue": "".join(words)}, " ".join(answer)
+
+
+def order(scene: Scene, rng: Random) -> Found:
+    places = sorted(rng.sample(range(len(scene.turns)), 3))
+    texts = [scene.turns[place][1] for place in places]
+    if len(set(texts)) < 3:
+        return None
+    shuffled = rng.sample(range(3), 3)
+    mixed = " ".join(f"({letter}) {texts[i]}" for letter, i in zip("abc", shuffled, strict=True))
+    return {"mixed": mixed}, " ".join("abc"[shuffled.index(i)] for i in range(3))
+
+
+TASKS: dict[str, Callable[[Scene, Random], Found]] = {
+    "question": question,
+    "topic": lambda scene, rng: ({}, scene.topic),
+    "headline": headline,
+    "want": want,
+    "end": end,
+    "tell": tell,
+    "details": details,
+    "detail": detail,
+    "dropped": dropped,
+    "outcome": lambda scene, rng: ({}, scene.outcome),
+    "role": lambda scene, rng: ({}, f"the {scene.roles['#Person1#']}"),
+    "speaker": speaker,
+    "reply": reply,
+    "continue": continued,
+    "blanks": blanks,
+    "order": order,
+}
+
+
+def plain(slot: str) -> str:
+    """The words of a slot's name."""
+    return slot.replace("_", " ")
+
+
+def asker(scene: Scene) -> str:
+    """The person who wants something: A of the screenplay, whose role comes first."""
+    return next(iter(scene.roles))
+
+
+def pose(task: str, scene: Scene, rng: Random) -> tuple[str, str] | None:
+    """The prompt and the answer of one task on one scene; None if the scene has nothing for it."""
+    found = TASKS[task](scene, rng)
+    if found is None:
+        return None
+    blanks_to_fill, answer = found
+    a = asker(scene)
+    b = "#Person1#" if a == "#Person2#" else "#Person2#"
+    words = {
+        "asker": a,
+        "role": scene.roles[a],
+        "other": scene.roles[b],
+        "dialogue": scene.dialogue,
+        "person": "#Person1#",
+    }
+    words |= blanks_to_fill
+    instructions, cues = WORDINGS[task]
+    words["instruction"] = rng.choice(instructions).format(**words)
+    words["cue"] = rng.choice(cues).format(**words)
+    return rng.choice(LAYOUTS).format(**words), answer
+
+
+def examples(scene: Scene, rng: Random, count: int) -> list[tuple[str, str, str]]:
+    """`count` (task, prompt, answer) triples on one scene, tasks drawn by weight."""
+    drawn = []
+    for task in rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count):
+        posed = pose(task, scene, rng)
+        if posed:
+            drawn.append((task, *posed))
+    return drawn

@@ -1,0 +1,218 @@
+"""Several methods and seeds in one table, with intervals; what is stored is not trained again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from labkit.dialogues import Dialogues
+from labkit.errors import LabError
+from labkit.evaluation import LEAD, Evaluation, evaluate
+from labkit.intervals import Difference, Scores, paired_difference
+from labkit.methods import Method, attach
+from labkit.models import Model, load_model, revision_of
+from labkit.parameters import FLAN_T5, count_parameters, shape_of
+from labkit.runs import RUNS, Run
+from labkit.training import Training, train
+
+MEASURES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a comparison: one model, over all its seeds."""
+
+    label: str
+    runs: tuple[Run, ...]
+
+    @cached_property
+    def results(self) -> list[dict[str, Any]]:
+        """scores.json of each seed."""
+        return [run.results for run in self.runs]
+
+    @cached_property
+    def scores(self) -> Scores:
+        """ROUGE per dialogue, averaged over the seeds."""
+        return Scores.over_seeds([run.scores for run in self.runs])
+
+    def mean(self, name: str) -> float | None:
+        """Mean over the seeds of one of the other results; None where there is none."""
+        values = [result[name] for result in self.results if result.get(name) is not None]
+        return float(np.mean(values)) if values else None
+
+    def row(self, base: Scores | None) -> dict[str, Any]:
+        """All that is known, ready for JSON; ROUGE from 0 to 1, means over references and seeds."""
+        row: dict[str, Any] = {
+            "method": self.label,
+            "seeds": len(self.runs),
+            "trainable": self.results[0].get("trainable", 0),
+            "percent": self.results[0].get("percent", 0.0),
+        }
+        for measure in MEASURES:
+            row[measure] = self.scores.average(measure)
+            row[f"{measure}_interval"] = list(self.scores.interval(measure))
+            row[f"{measure}_max"] = self.scores.average(measure, "max")
+        per_seed = [run.scores.average("rouge1") for run in self.runs]
+        row["rouge1_seeds"] = per_seed
+        row["words"] = float(self.scores.words.mean())
+        if base is not None:
+            difference = paired_difference(self.scores, base, "rouge1")
+            row["rouge1_gain"] = difference.mean
+            row["rouge1_gain_interval"] = [difference.low, difference.high]
+        for name in ("train_seconds", "generation_seconds", "peak_memory_mib", "adapter_bytes", "validation_loss"):
+            row[name] = self.mean(name)
+        row["runs"] = [str(run.folder) for run in self.runs]
+        return row
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The lines of a comparison on one corpus."""
+
+    model: str
+    data: str
+    entries: tuple[Entry, ...]
+
+    def __getitem__(self, label: str) -> Entry:
+        """The line of this label."""
+        for entry in self.entries:
+            if entry.label == label:
+                return entry
+        raise LabError(f"{label!r} is not compared here: there are {', '.join(e.label for e in self.entries)}")
+
+    @property
+    def base(self) -> Entry | None:
+        """The untouched model's line, if it is there."""
+        return next((entry for entry in self.entries if entry.label == BASE), None)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One dict a line, as `labkit compare --json` prints them."""
+        base = self.base
+        return [entry.row(base.scores if base and entry is not base else None) for entry in self.entries]
+
+    def differences(self, measure: str = "rouge1") -> list[tuple[str, str, Difference]]:
+        """Every pair of lines, the later one minus the earlier one, paired by dialogue."""
+        pairs = [(a, b) for i, a in enumerate(self.entries) for b in self.entries[i + 1 :]]
+        return [(b.label, a.label, paired_difference(b.scores, a.scores, measure)) for a, b in pairs]
+
+    def plot(self) -> Any:
+        """ROUGE-1 of every line with its interval, as a plotly figure."""
+        from labkit.plots import rouge_bars
+
+        return rouge_bars(self.rows())
+
+    def _repr_html_(self) -> str:
+        from labkit.plots import html_table
+
+        return html_table(self.rows())
+
+
+def compare(
+    methods: Sequence[Method],
+    model: str | Model = "nano",
+    data: Dialogues | None = None,
+    *,
+    seeds: Sequence[int] = (0,),
+    training: Training | None = None,
+    evaluation: Evaluation | None = None,
+    root: str | Path = RUNS,
+    report: Callable[[str, dict[str, Any]], Any] | None = None,
+    **loading: Any,
+) -> Comparison:
+    """Train what is missing, reuse what is there for the same settings, and put all into one table.
+
+    Args:
+        methods: What to compare with the baseline and the untouched base.
+        model: Name of the base, loaded only if something has to be run, or a loaded base.
+        data: Dialogues; the embedded corpus unless given.
+        seeds: Each method is trained once a seed; the table shows the means.
+        training: How long and how fast.
+        evaluation: On what, and how summaries are written.
+        root: Folder of the runs.
+        report: Called with (what is being done, news of it).
+        **loading: device, precision or revision for `load_model`.
+
+    Returns:
+        The table, with lead-2 and base first.
+
+    Raises:
+        LabError: A dial does not fit the model; told before anything is trained.
+    """
+    from labkit.dialogues import load_dialogues
+
+    data = data or load_dialogues()
+    job = _Job(model, data, training or Training(), evaluation or Evaluation(), Path(root), report, loading)
+    if not seeds:
+        raise LabError("no seed is given: name at least one, such as 0")
+    for method in methods:
+        job.check(method)
+    entries = [Entry(LEAD, (job.run(None, 0, baseline=True),)), Entry(BASE, (job.run(None, 0),))]
+    entries += [Entry(method.label, tuple(job.run(method, seed) for seed in seeds)) for method in methods]
+    return Comparison(job.name, data.name, tuple(entries))
+
+
+@dataclass
+class _Job:
+    """What all runs of one comparison share; the model is loaded when first needed."""
+
+    model: str | Model
+    data: Dialogues
+    training: Training
+    evaluation: Evaluation
+    root: Path
+    report: Callable[[str, dict[str, Any]], Any] | None
+    loading: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.model if isinstance(self.model, str) else self.model.name
+
+    @cached_property
+    def base(self) -> Model:
+        return load_model(self.model, **self.loading) if isinstance(self.model, str) else self.model
+
+    def check(self, method: Method) -> None:
+        if self.name in FLAN_T5 or revision_of(self.name):
+            method.check(shape_of(self.name))
+
+    def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
+        test = {
+            "evaluation": self.evaluation.settings(),
+            "data": {"name": self.data.name, "fingerprint": self.data.fingerprint},
+        }
+        if baseline:
+            return {"method": {"method": LEAD}, **test}
+        revision = revision_of(self.name) or self.loading.get("revision") or "main"
+        model = {"name": self.name, "revision": revision, "precision": self.loading.get("precision", "auto")}
+        if method is None:
+            return {"method": None, "model": model, **test}
+        training = replace(self.training, learning_rate=self.training.learning_rate or method.learning_rate)
+        return {"method": method.dials(), "model": model, "training": training.settings(), "seed": seed, **test}
+
+    def run(self, method: Method | None, seed: int, baseline: bool = False) -> Run:
+        settings = self.settings(method, seed, baseline)
+        run = Run.at(self.root, settings)
+        if run.finished:
+            return run
+        label = LEAD if baseline else BASE if method is None else f"{method.label} seed={seed}"
+        tell = (lambda news: self.report(label, news)) if self.report else None
+        if baseline:
+            run.start(settings)
+            evaluate(None, self.data, self.evaluation, run=run)
+            return run
+        model, results = self.base, {"trainable": 0, "percent": 0.0}
+        if method is not None:
+            model = attach(self.base, method, seed=seed)
+            count = count_parameters(model)
+            run.start(settings)
+            results = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
+            results |= train(model, self.data, run, self.training, seed=seed, report=tell)
+            results["adapter_bytes"] = run.weight_bytes
+        run.start(settings)
+        counted = (lambda done: tell({"summaries": done})) if tell else None
+        evaluate(model, self.data, self.evaluation, run=run, results=results, progress=counted)
+        return run

@@ -1,0 +1,264 @@
+"""Dialogues with their reference summaries, from the embedded corpus, the Hub, or the user's own file.
+
+rows ----------> columns renamed --> rows of one dialogue --> train / validation / test:
+(labkit.tables)  and checked         joined: 1+ summaries     given, or 80/10/10 by dialogue
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import LabError
+from labkit.paths import DATA
+from labkit.tables import READERS, SPLITS, Rows, read_file, read_folder, read_hub
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+EMBEDDED = ("nano", "handwritten")
+COLUMNS = ("id", "dialogue", "summary", "summaries", "topic")
+
+
+@dataclass(frozen=True)
+class Dialogues:
+    """A corpus in three splits.
+
+    Each split is a `datasets.Dataset` with the columns id (str), dialogue (str, one turn a line), summaries (list of
+    one or more reference summaries) and topic (str, "" where unknown). The embedded corpus also has frame (situation,
+    outcome and details) and actions (who has to do what next).
+
+    Example:
+        >>> load_dialogues("nano").head(train=100).train[0]["summaries"]
+    """
+
+    name: str
+    train: Dataset
+    validation: Dataset
+    test: Dataset
+
+    def __repr__(self) -> str:
+        return f'Dialogues("{self.name}": ' + ", ".join(f"{s} {len(getattr(self, s)):,}" for s in SPLITS) + ")"
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of SHA-256 over id, dialogue and summaries of all splits: same data, same digits, anywhere."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            columns = getattr(self, split).select_columns(["id", "dialogue", "summaries"]).to_dict()
+            rows = list(zip(columns["id"], columns["dialogue"], columns["summaries"], strict=True))
+            digest.update(json.dumps([split, rows]).encode())
+        return digest.hexdigest()[:16]
+
+    def head(self, train: int | None = None, validation: int | None = None, test: int | None = None) -> Dialogues:
+        """Give the first rows only.
+
+        Args:
+            train: How many rows of this split to keep, or all that there are if fewer; None keeps all.
+            validation: The same for this split.
+            test: The same for this split.
+
+        Raises:
+            LabError: if a number is negative.
+        """
+        kept = []
+        for split, count in zip(SPLITS, (train, validation, test), strict=True):
+            rows = getattr(self, split)
+            if count is not None and count < 0:
+                raise LabError(f"head({split}={count}) asks for a negative number of rows; use 0 or more")
+            kept.append(rows if count is None else rows.select(range(min(count, len(rows)))))
+        return Dialogues(self.name, *kept)
+
+
+def load_dialogues(
+    source: str | PathLike[str] = "nano", *, columns: Mapping[str, str] | None = None, seed: int = 0
+) -> Dialogues:
+    """Load dialogues and their summaries.
+
+    Rows of one dialogue with the same id, or with DialogSum's ids test_0_1, test_0_2, test_0_3, become one row with
+    several summaries, under the first row's topic. Rows without an id are joined by their dialogue, and named after
+    the split and the first row's number.
+
+    Args:
+        source: "nano" (embedded), "handwritten" (embedded, a test split only), a Hub dataset as "owner/name", a .csv,
+            .jsonl, .json or .parquet file, or a folder with such files named train, validation and test. Where there
+            is one table only, it is split 80/10/10 by dialogue.
+        columns: Our column names (id, dialogue, summary or summaries, topic) to those of the source.
+        seed: Of the shuffle before one table is split.
+
+    Returns:
+        The three splits.
+
+    Raises:
+        LabError: if the source cannot be found or read, or its rows are not dialogues with summaries.
+
+    Example:
+        >>> load_dialogues("chats.csv", columns={"dialogue": "text", "summary": "short"})
+        Dialogues("chats.csv": train 80, validation 10, test 10)
+    """
+    if source in EMBEDDED:
+        return _embedded(str(source))
+    columns = columns or {}
+    if unknown := set(columns) - set(COLUMNS):
+        raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use; map {_quoted(COLUMNS)}")
+    path = Path(source).expanduser()
+    name = path.resolve().name if path.exists() else str(source)
+    tables = _read(str(source), path)
+    parts = {}
+    for split, table in tables.items():
+        where = f'"{name}"' if len(tables) == 1 else f'"{name}" ({split})'
+        parts[split] = _group(_rename(table, columns, where), where)
+    if set(parts) == {"train"}:
+        parts = _split(parts["train"], seed, name)
+    if missing := set(SPLITS) - set(parts):
+        raise LabError(
+            f'"{name}" has the splits {_quoted(parts)} but not {_quoted(sorted(missing))}; '
+            "give train, validation and test, or train alone, which is then split 80/10/10"
+        )
+    return Dialogues(name, *(_dataset(split, parts[split]) for split in SPLITS))
+
+
+def turns(dialogue: str) -> list[str]:
+    """Give the turns of a dialogue: its lines that are not blank."""
+    return [line.strip() for line in dialogue.split("\n") if line.strip()]
+
+
+def lead(dialogue: str, count: int = 2) -> str:
+    r"""Summarize by copying the first `count` turns, speakers and all: the baseline that every model should beat.
+
+    Example:
+        >>> lead("#Person1#: Hi.\n#Person2#: Hello.\n#Person1#: Bye.")
+        '#Person1#: Hi. #Person2#: Hello.'
+    """
+    if count < 1:
+        raise LabError(f"lead copies {count} turns; copy 1 or more")
+    return " ".join(turns(dialogue)[:count])
+
+
+def _embedded(name: str) -> Dialogues:
+    """The corpus that travels with labkit; its rows also carry their event frame and action items."""
+    from datasets import Dataset, Features, Value
+
+    text = Value("string")
+    frame = {"situation": text, "outcome": text, "details": [{"name": text, "value": text}]}
+    features = Features(id=text, dialogue=text, summaries=[text], topic=text, frame=frame, actions=[text])
+    files = {split: split for split in SPLITS} if name == "nano" else {"test": "handwritten"}
+    tables = {split: read_file(DATA / "dialogues" / f"{file}.jsonl") for split, file in files.items()}
+    return Dialogues(name, *(Dataset.from_list(tables.get(split, []), features=features) for split in SPLITS))
+
+
+def _read(source: str, path: Path) -> dict[str, Rows]:
+    if path.is_dir():
+        return read_folder(path)
+    if path.exists() or path.suffix.lower() in READERS:
+        return {"train": read_file(path)}
+    if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
+        return read_hub(source)
+    raise LabError(
+        f'unknown dialogues "{source}"; use {_quoted(EMBEDDED)} (embedded), a Hub dataset as "owner/name", '
+        f"a file ({', '.join(READERS)}), or a folder with train, validation and test files"
+    )
+
+
+def _rename(table: Rows, columns: Mapping[str, str], where: str) -> Rows:
+    """Bring a table to the columns id, dialogue, summaries and topic, and check that no text is missing."""
+    there = dict.fromkeys(column for row in table for column in row)
+    many = "summaries" in columns or ("summaries" in there and "summary" not in columns)
+    summary = "summaries" if many else "summary"
+    for ours, column in {"dialogue": "dialogue", summary: summary, **columns}.items() if table else ():
+        if column not in there:
+            raise LabError(
+                f'{where} lacks the column "{column}"; it has {_quoted(there)}; '
+                f'say which one it is with columns={{"{ours}": ...}} or --columns {ours}=...'
+            )
+    theirs = {ours: columns.get(ours, ours) for ours in ("id", "dialogue", "topic")} | {
+        "summaries": columns.get(summary, summary)
+    }
+    rows = [
+        {ours: row.get(column) for ours, column in theirs.items()} | {"number": number}
+        for number, row in enumerate(table, start=1)
+    ]
+    for ours in ("dialogue", "summaries"):
+        bad = [row["number"] for row in rows if not _all_text(row[ours], ours == "summaries")]
+        if bad:
+            raise LabError(
+                f'{where}: "{theirs[ours]}" is empty or not text in {len(bad)} of {len(rows)} rows, '
+                f"first in row {bad[0]}; fill or remove them"
+            )
+    return rows
+
+
+def _group(rows: Rows, where: str) -> Rows:
+    """Join the rows of one dialogue, in order, and check that one id belongs to one dialogue."""
+    for row in rows:
+        row["dialogue"] = row["dialogue"].replace("\r\n", "\n")
+        row["id"] = "" if row["id"] is None else str(row["id"])
+    # A last number counts the references of a dialogue only where it tells apart rows that share that dialogue.
+    by_id = {(row["id"], row["dialogue"]) for row in rows}
+    by_stem = {(_stem(row["id"]), row["dialogue"]) for row in rows}
+    groups: dict[tuple[str, str], dict[str, Any]] = {}
+    first: dict[str, tuple[str, int]] = {}
+    for row in rows:
+        key = _stem(row["id"]) if len(by_stem) < len(by_id) else row["id"]
+        dialogue, number = first.setdefault(key, (row["dialogue"], row["number"]))
+        if key and dialogue != row["dialogue"]:
+            raise LabError(
+                f'{where}: the id "{key}" belongs to two different dialogues, in rows {number} and {row["number"]}; '
+                "give each dialogue an id of its own"
+            )
+        group = groups.setdefault((key, row["dialogue"]), {**row, "id": key, "summaries": []})
+        group["summaries"] += row["summaries"] if isinstance(row["summaries"], list) else [row["summaries"]]
+    return list(groups.values())
+
+
+def _stem(identity: str) -> str:
+    """The id without the number of the reference: test_0 of test_0_2, but train_0 of train_0."""
+    numbered = re.fullmatch(r"(.*_\d+)_\d+", identity)
+    return numbered[1] if numbered else identity
+
+
+def _split(rows: Rows, seed: int, name: str) -> dict[str, Rows]:
+    """Split 80/10/10 so that rows with the same dialogue stay together, at least one dialogue in each part."""
+    dialogues = list(dict.fromkeys(row["dialogue"] for row in rows))
+    if len(dialogues) < 3:
+        raise LabError(f'"{name}" has {len(dialogues)} different dialogues, too few to split in three; give 3 or more')
+    random.Random(seed).shuffle(dialogues)
+    tenth = max(1, len(dialogues) // 10)
+    part = dict.fromkeys(dialogues, "train")
+    part.update(dict.fromkeys(dialogues[:tenth], "test") | dict.fromkeys(dialogues[tenth : 2 * tenth], "validation"))
+    return {split: [row for row in rows if part[row["dialogue"]] == split] for split in SPLITS}
+
+
+def _dataset(split: str, rows: Rows) -> Dataset:
+    from datasets import Dataset, Features, Value
+
+    text = Value("string")
+    return Dataset.from_dict(
+        {
+            "id": [row["id"] or f"{split}_{row['number']}" for row in rows],
+            "dialogue": [row["dialogue"] for row in rows],
+            "summaries": [row["summaries"] for row in rows],
+            "topic": [str(row["topic"] or "") for row in rows],
+        },
+        features=Features(id=text, dialogue=text, summaries=[text], topic=text),
+    )
+
+
+def _all_text(value: object, many: bool) -> bool:
+    """Whether a text, or with `many` each of one or more, has something in it and can be written as UTF-8."""
+    texts = value if many and isinstance(value, list) else [value]
+    return bool(texts) and all(
+        isinstance(text, str) and text.strip() and text == text.encode(errors="ignore").decode() for text in texts
+    )
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)

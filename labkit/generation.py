@@ -1,0 +1,87 @@
+"""Write summaries: in batches, sorted by length, with a cache, the same settings for every model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.models import Model
+from labkit.prompts import encode_prompts
+
+MOST_TOKENS = 64
+BATCH = 64
+
+
+def summarize(
+    model: Model,
+    dialogues: list[str],
+    *,
+    beams: int = 1,
+    max_new_tokens: int = MOST_TOKENS,
+    batch_size: int = BATCH,
+    progress: Callable[[int], Any] | None = None,
+) -> list[str]:
+    """Summarize dialogues, greedily unless told otherwise, always in eval mode.
+
+    Args:
+        model: A base model or one with a method.
+        dialogues: Turns separated by newlines; one over the model's length loses its oldest turns.
+        beams: Beams of the search; 1 is greedy.
+        max_new_tokens: Longest summary, in tokens.
+        batch_size: Dialogues at a time.
+        progress: Called with the number of dialogues done after each batch.
+
+    Returns:
+        One summary a dialogue, in the order given.
+
+    Raises:
+        LabError: A dialogue is empty.
+
+    Example:
+        >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\\n#Person2#: At six."])
+    """
+    import torch
+    from transformers import GenerationConfig
+
+    for number, dialogue in enumerate(dialogues, 1):
+        if not dialogue.strip():
+            raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
+    prompts = encode_prompts(model.tokenizer, dialogues, model.room).ids
+    config = model.net.config
+    settings = GenerationConfig(
+        num_beams=beams,
+        do_sample=False,
+        max_new_tokens=max_new_tokens,
+        use_cache=True,
+        pad_token_id=config.pad_token_id,
+        eos_token_id=config.eos_token_id,
+        decoder_start_token_id=config.decoder_start_token_id,
+    )
+    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))  # the longest first: memory shows at once
+    summaries = [""] * len(prompts)
+    with eval_mode(model.net), torch.inference_mode():
+        for start in range(0, len(order), batch_size):
+            chosen = order[start : start + batch_size]
+            batch = model.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt").to(
+                model.device
+            )
+            out = model.net.generate(
+                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], generation_config=settings
+            )
+            for i, text in zip(chosen, model.tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
+                summaries[i] = text.strip()
+            if progress:
+                progress(start + len(chosen))
+    return summaries
+
+
+@contextmanager
+def eval_mode(net: Any) -> Iterator[None]:
+    """Switch dropout off for a block, and every module back to what it was afterwards."""
+    training = [module for module in net.modules() if module.training]
+    net.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

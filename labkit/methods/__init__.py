@@ -1,0 +1,92 @@
+"""The fine-tuning methods, one file each, and how they are attached to a model."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.methods.base import Method
+from labkit.methods.full import FullFineTuning
+from labkit.methods.lora import LoRA
+from labkit.methods.prompt_tuning import PromptTuning
+from labkit.models import Model, quiet
+from labkit.parameters import shape_of_config
+
+METHODS: dict[str, type[Method]] = {method.name: method for method in (FullFineTuning, LoRA, PromptTuning)}
+
+
+def make_method(name: str, **dials: Any) -> Method:
+    """The method of this name with these dials; a dial that is None keeps its default.
+
+    Raises:
+        LabError: There is no such method, or it has no such dial, or the dial's value is refused.
+
+    Example:
+        >>> make_method("lora", rank=16)
+        LoRA(rank=16, ...)
+    """
+    if name not in METHODS:
+        raise LabError(f"unknown method {name!r}: use one of {', '.join(METHODS)}")
+    given = {dial: value for dial, value in dials.items() if value is not None}
+    known = [field.name for field in fields(METHODS[name])]
+    for dial in given:
+        if dial not in known:
+            raise LabError(f"{name} has no dial {dial!r}: it has {', '.join(known) or 'none'}")
+    return METHODS[name](**given)
+
+
+def from_dials(dials: Mapping[str, Any]) -> Method:
+    """The method that `Method.dials` described."""
+    rest = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in dials.items() if name != "method"
+    }
+    return make_method(dials["method"], **rest)
+
+
+def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
+    """Put a method on a copy of a model; the model itself is left as it was.
+
+    Args:
+        base: A model without a method.
+        method: What to attach.
+        seed: For the start values of what is new.
+
+    Returns:
+        A new model, ready to train, in eval mode until then.
+
+    Raises:
+        LabError: A dial does not fit this model, or the model has a method already.
+    """
+    import torch
+
+    _check(base, method)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = method.apply(copy.deepcopy(base.net), base.tokenizer, seed)
+    return replace(base, net=net.eval(), method=method)
+
+
+def restore(base: Model, method: Method, folder: Path) -> Model:
+    """Put trained weights, as `Model` saved them, on a copy of a base model."""
+    from peft import PeftModel
+    from transformers import AutoModelForSeq2SeqLM
+
+    _check(base, method)
+    if isinstance(method, FullFineTuning):
+        attention = base.net.config._attn_implementation
+        with quiet():
+            net = AutoModelForSeq2SeqLM.from_pretrained(
+                folder, use_safetensors=True, dtype=base.net.dtype, attn_implementation=attention
+            )
+        net.to(base.device)
+    else:
+        net = PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
+    return replace(base, net=net.eval(), method=method)
+
+
+def _check(base: Model, method: Method) -> None:
+    if base.method is not None:
+        raise LabError(f"{base.name} already has {base.method.label}: attach to the base model instead")
+    method.check(shape_of_config(base.net.config.to_dict(), base.name))

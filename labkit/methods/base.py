@@ -1,0 +1,62 @@
+"""What every method is: a frozen set of dials that can count, and attach itself to a network."""
+
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar
+
+from labkit.parameters import Count, Shape
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to fine-tune, with its dials as fields.
+
+    Attributes:
+        name: Its name on the command line.
+        learning_rate: What it trains well with when no other is given.
+    """
+
+    name: ClassVar[str]
+    learning_rate: ClassVar[float]
+
+    def check(self, shape: Shape) -> None:
+        """Raise LabError if a dial does not fit a model of this shape."""
+
+    def trainable(self, shape: Shape) -> int:
+        """How many parameters it trains, from the shape alone."""
+        raise NotImplementedError
+
+    def added(self, shape: Shape) -> int:
+        """How many of them are new, beside the base's own."""
+        return self.trainable(shape)
+
+    def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
+        """Change `net`, a copy that the method may keep, so that just its own parameters train."""
+        raise NotImplementedError
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Tokens it puts in front of every prompt."""
+        return 0
+
+    def count(self, shape: Shape) -> Count:
+        """Trainable and total parameters of a model of this shape with the method attached."""
+        self.check(shape)
+        return Count(self.trainable(shape), shape.total + self.added(shape))
+
+    def dials(self) -> dict[str, Any]:
+        """Its name and the value of every dial, ready for JSON."""
+        return {"method": self.name, **asdict(self)}
+
+    @property
+    def label(self) -> str:
+        """Its name with the dials that were turned: "lora rank=16"."""
+        turned = [
+            f"{f.name}={_short(getattr(self, f.name))}" for f in fields(self) if getattr(self, f.name) != f.default
+        ]
+        return " ".join([self.name, *turned])
+
+
+def _short(value: Any) -> str:
+    text = ",".join(value) if isinstance(value, tuple) else str(value)
+    return re.sub(r"\s+", "_", text)

@@ -1,0 +1,181 @@
+"""Load an encoder-decoder with its tokenizer: embedded, from the Hub, or from a folder."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.paths import DATA
+from labkit.prompts import LIMIT
+
+PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network with what is needed to use it.
+
+    Attributes:
+        name: The name it was loaded by.
+        net: A `transformers` encoder-decoder, or peft's wrapper of one.
+        tokenizer: Its tokenizer.
+        revision: Commit of the Hub, or digest of the embedded or local weights.
+        precision: "fp32", or "bf16" for bfloat16 arithmetic over float32 weights.
+        method: What is attached to it; None for the base.
+    """
+
+    name: str
+    net: Any
+    tokenizer: Any
+    revision: str
+    precision: str = "fp32"
+    method: Any = None
+
+    @property
+    def device(self) -> str:
+        """Where the weights are: "cpu", "cuda:0", ..."""
+        return str(next(self.net.parameters()).device)
+
+    @property
+    def room(self) -> int:
+        """Tokens that a prompt may take: the model's limit less the virtual tokens."""
+        return LIMIT - getattr(self.method, "virtual_tokens", 0)
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that travel with labkit."""
+    return sorted(folder.name for folder in (DATA / "models").glob("nano*") if (folder / "config.json").is_file())
+
+
+def load_model(
+    name: str = "nano", *, device: str = "auto", precision: str = "auto", revision: str | None = None
+) -> Model:
+    """Load a base model; only safetensors, never remote code.
+
+    Args:
+        name: An embedded model ("nano"), a Hub id ("google/flan-t5-base"), or a folder.
+        device: "cpu", "cuda", "mps", or "auto" for the best that is there.
+        precision: "fp32", "bf16", or "auto": bf16 on a GPU that has it, else fp32. (T5 overflows in fp16.)
+        revision: Branch, tag or commit of the Hub.
+
+    Returns:
+        The model in eval mode.
+
+    Raises:
+        LabError: There is no such model, no network, no safetensors, or no such device or precision.
+    """
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    if precision not in PRECISIONS:
+        raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    device = _device(device)
+    source = _source(name)
+    # eager attention is a third faster here on a CPU, where sdpa has no kernel for a trainable position bias
+    attention = {"attn_implementation": "eager"} if device == "cpu" else {}
+    with quiet():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(source, revision=revision, trust_remote_code=False)
+            net = AutoModelForSeq2SeqLM.from_pretrained(
+                source,
+                revision=revision,
+                use_safetensors=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                **attention,
+            )
+        except (OSError, ValueError, ImportError) as error:
+            raise LabError(_why(name, error)) from error
+    if precision == "auto":
+        precision = "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
+    digest = revision_of(name) or getattr(net.config, "_commit_hash", None) or "unknown"
+    return Model(name, net.to(device).eval(), tokenizer, digest, precision)
+
+
+def revision_of(name: str) -> str | None:
+    """Digest of the weights of an embedded or local model, first 16 hex digits; None for a model of the Hub."""
+    folder = _folder(name)
+    if folder is None:
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _folder(name: str) -> Path | None:
+    if name in embedded_models():
+        return DATA / "models" / name
+    return Path(name) if Path(name).is_dir() else None
+
+
+def _source(name: str) -> str:
+    """A folder that holds what is needed, or a Hub id."""
+    folder = _folder(name)
+    if folder is None:
+        if name.count("/") != 1 or name.startswith(("/", ".")):
+            raise LabError(
+                f"unknown model {name!r}: use an embedded model ({', '.join(embedded_models())}), "
+                "a Hub id such as google/flan-t5-base, or an existing folder"
+            )
+        return name
+    if not (folder / "config.json").is_file():
+        raise LabError(f"{name} is no model folder, it has no config.json: name a folder written by save_pretrained")
+    if not list(folder.glob("*.safetensors")):
+        raise LabError(
+            f"{name} holds no .safetensors weights, and pickled ones are never loaded: save the model as safetensors"
+        )
+    if json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder") is False:
+        raise LabError(f"{name} is no encoder-decoder: use nano or a google/flan-t5 model")
+    return str(folder)
+
+
+def _device(device: str) -> str:
+    import torch
+
+    there = [
+        "cpu",
+        *(["cuda"] if torch.cuda.is_available() else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
+    if device == "auto":
+        return there[-1]
+    if device.split(":")[0] not in there:
+        raise LabError(f"device {device!r} is not on this machine: use {' or '.join(there)}")
+    return device
+
+
+def _why(name: str, error: Exception) -> str:
+    """One line for what transformers and the Hub say in many."""
+    text = str(error)
+    if "couldn't connect" in text or "offline" in text.lower() or "Can't load" in text or "Connection" in text:
+        return (
+            f"{name} could not be fetched from the Hub: check the name and the network, or use the embedded model nano"
+        )
+    if "safetensors" in text:
+        return (
+            f"{name} holds no .safetensors weights, and pickled ones are never loaded: use another model, such as nano"
+        )
+    return f"{name} could not be loaded as an encoder-decoder ({text.splitlines()[0][:120]}): use nano or a google/flan-t5 model"
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Hide, while loading, two false alarms: T5 with a head of its own loads with a warning that nobody can follow, and bars."""
+    from transformers.utils import logging as transformers_logging
+
+    logger = logging.getLogger("transformers")
+    level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
+    logger.setLevel(logging.ERROR)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()

@@ -1,0 +1,162 @@
+"""A run is a folder: what was asked for, what happened, what was learned, and how good it is.
+
+config.json         model, data, method, training, seed and the environment
+history.jsonl       a line per log: step, loss, validation loss, learning rate
+adapter/ or model/  the trained weights, as safetensors
+predictions.jsonl   a summary per dialogue
+scores.json         ROUGE per dialogue, wall time, peak memory; written last, so it marks a finished run
+"""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.intervals import Scores
+
+RUNS = Path("runs")
+PACKAGES = ("labkit", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder; nothing is read before it is asked for."""
+
+    folder: Path
+
+    @classmethod
+    def at(cls, root: Path, settings: dict[str, Any]) -> "Run":
+        """The run of these settings under `root`, there already or not: same settings, same folder."""
+        text = json.dumps(settings, sort_keys=True)
+        name = str((settings.get("method") or {}).get("method", "base"))
+        return cls(root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}")
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """The run in a folder.
+
+        Raises:
+            LabError: The folder is missing or is not a run.
+        """
+        run = cls(Path(folder))
+        if not run.folder.is_dir():
+            raise LabError(f"there is no folder {folder}: `labkit runs` lists the runs there are")
+        if not (run.folder / "config.json").is_file():
+            raise LabError(f"{folder} is no run, it has no config.json: `labkit runs` lists the runs there are")
+        return run
+
+    def start(self, settings: dict[str, Any]) -> None:
+        """Write down what this run is, unless that is written already."""
+        if not (self.folder / "config.json").is_file():
+            write_json(self.folder / "config.json", settings | {"environment": environment()})
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What was asked for, and on what machine."""
+        return _read(self.folder / "config.json")
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained and scored to the end."""
+        return (self.folder / "scores.json").is_file()
+
+    @property
+    def trained(self) -> bool:
+        """Whether its weights are there."""
+        return self.weights.is_dir()
+
+    @property
+    def weights(self) -> Path:
+        """Folder of the trained weights: `model` for full fine-tuning, else `adapter`."""
+        method = (self.config.get("method") or {}).get("method")
+        return self.folder / ("model" if method == "full" else "adapter")
+
+    @property
+    def weight_bytes(self) -> int:
+        """Size on disk of what was trained; 0 for the base."""
+        return sum(file.stat().st_size for file in self.weights.glob("*.safetensors"))
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """All that was logged, in order."""
+        return _lines(self.folder / "history.jsonl")
+
+    def log(self, line: dict[str, float]) -> None:
+        """Append one line to the history."""
+        with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @property
+    def predictions(self) -> list[dict[str, str]]:
+        """Rows of id and summary."""
+        return _lines(self.folder / "predictions.jsonl")
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """All of scores.json: ROUGE averages and per dialogue, seconds, peak memory, parameters."""
+        return _read(self.folder / "scores.json")
+
+    @property
+    def scores(self) -> Scores:
+        """ROUGE per dialogue."""
+        return Scores.from_json(self.results["rouge"])
+
+    def finish(self, predictions: list[dict[str, str]], scores: Scores, results: dict[str, Any]) -> None:
+        """Write predictions, then scores: the run is finished."""
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
+        _write(self.folder / "predictions.jsonl", text)
+        write_json(self.folder / "scores.json", results | {"rouge": scores.to_json()})
+
+
+def list_runs(root: str | Path = RUNS) -> list[Run]:
+    """All runs under a folder, the newest first."""
+    folders = [path.parent for path in Path(root).glob("*/config.json")]
+    return [Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime, reverse=True)]
+
+
+def environment() -> dict[str, Any]:
+    """Versions, git commit and hardware: what one needs to doubt a figure."""
+    try:
+        commit = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        commit = "not a git checkout"
+    return {
+        "versions": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "commit": commit,
+        "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+    }
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is there whole or not at all."""
+    _write(path, json.dumps(value, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(path.name + ".new")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LabError(f"{path.parent} has no {path.name}: the run is not finished, start it again") from None
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise LabError(f"{path} is damaged: delete the folder and run it again") from None
+
+
+def _lines(path: Path) -> list[Any]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []

@@ -1,0 +1,249 @@
+"""Train a model on dialogues with their summaries, on transformers' Seq2SeqTrainer."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from labkit.dialogues import Dialogues
+from labkit.errors import LabError
+from labkit.memory import PeakMemory
+from labkit.models import Model
+from labkit.prompts import encode_prompts
+from labkit.runs import Run, write_json
+
+LONGEST_SUMMARY = 128  # tokens; DialogSum's longest takes 113
+
+
+@dataclass(frozen=True)
+class Training:
+    """How long and how fast to train.
+
+    Attributes:
+        steps: Optimiser steps.
+        batch_size: Dialogues a step.
+        learning_rate: The highest, reached after the warm-up; None takes the method's own.
+        warmup: Share of the steps in which it rises, 0 to 1; it falls to 0 over the rest in a straight line.
+        weight_decay: Pull of the weights towards 0 (AdamW).
+        dropout: Share of activations dropped in the model. 0 suits a short training that sees no dialogue twice.
+        validations: How often the validation loss is measured.
+        patience: Stop after so many measurements without a better one; None never stops early.
+        validation_rows: Rows of the validation split that are measured.
+    """
+
+    steps: int = 300
+    batch_size: int = 16
+    learning_rate: float | None = None
+    warmup: float = 0.05
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    validations: int = 5
+    patience: int | None = None
+    validation_rows: int = 128
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained with."""
+        for name in ("steps", "batch_size", "validations", "validation_rows"):
+            if getattr(self, name) < 1:
+                raise LabError(f"{name} is {getattr(self, name)}: use 1 or more")
+        if self.learning_rate is not None and not self.learning_rate > 0:
+            raise LabError(f"learning rate {self.learning_rate} is not positive: use something like 0.001")
+        if not 0 <= self.dropout < 1:
+            raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.1")
+
+    def settings(self) -> dict[str, Any]:
+        """The dials, ready for JSON."""
+        return asdict(self)
+
+
+def train(
+    model: Model,
+    data: Dialogues,
+    run: Run,
+    training: Training,
+    *,
+    seed: int = 0,
+    report: Callable[[dict[str, float]], Any] | None = None,
+) -> dict[str, Any]:
+    """Train a model with a method attached; a training that was broken off goes on from its last checkpoint.
+
+    Args:
+        model: What `attach` returned; its own parameters are trained in place.
+        data: Train and validation rows.
+        run: Where history, checkpoints and weights go.
+        training: How long and how fast.
+        seed: For the order of the data and for dropout.
+        report: Called with each line of the history as it is written.
+
+    Returns:
+        seconds, peak_memory_mib, steps, cut (dialogues that lost turns), and the best validation loss.
+
+    Raises:
+        LabError: The model has no method, there are no rows, or the loss is no number any more.
+    """
+    from transformers import DataCollatorForSeq2Seq, EarlyStoppingCallback, Seq2SeqTrainer, set_seed
+
+    if model.method is None:
+        raise LabError(
+            f"{model.name} has no method attached, nothing would be trained: use attach(model, LoRA()) first"
+        )
+    if not len(data.train) or not len(data.validation):
+        raise LabError(f"{data.name} has no train or no validation rows: it is for testing only")
+    set_dropout(model.net, training.dropout)
+    rows, cut = encode_rows(
+        model, data.train.shuffle(seed=seed).select(range(min(len(data.train), training.steps * training.batch_size)))
+    )
+    validation, _ = encode_rows(
+        model, data.validation.select(range(min(len(data.validation), training.validation_rows)))
+    )
+    set_seed(seed)
+    trainer = Seq2SeqTrainer(
+        model=model.net,
+        args=_arguments(model, run, training, seed),
+        data_collator=DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=8),
+        train_dataset=rows,
+        eval_dataset=validation,
+        callbacks=[_history(run, report), *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
+    )
+    _only_ours(trainer)
+    started = time.perf_counter()
+    with PeakMemory(model.device) as peak:
+        trainer.train(resume_from_checkpoint=_last_checkpoint(run.folder / "checkpoints"))
+    seconds = time.perf_counter() - started
+    model.net.eval()
+    save(model, run)
+    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+    result = {
+        "train_seconds": round(seconds, 1),
+        "peak_memory_mib": round(peak.mib),
+        "steps": trainer.state.global_step,
+        "cut": cut,
+        "validation_loss": trainer.state.best_metric,
+    }
+    write_json(run.folder / "training.json", result)
+    return result
+
+
+def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], int]:
+    """Encode prompts and first references; also tells how many dialogues had to be cut."""
+    prompts = encode_prompts(model.tokenizer, list(rows["dialogue"]), model.room)
+    references = [references[0] for references in rows["summaries"]]
+    labels = model.tokenizer(references, truncation=True, max_length=LONGEST_SUMMARY)["input_ids"]
+    encoded = [
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": label}
+        for ids, label in zip(prompts.ids, labels, strict=True)
+    ]
+    return encoded, sum(cut > 0 for cut in prompts.turns_cut)
+
+
+def set_dropout(net: Any, share: float) -> None:
+    """Set the dropout of the model itself; a method's own, such as LoRA's, stays as it is."""
+    for name, module in net.named_modules():
+        if "lora_" in name:
+            continue
+        if type(module).__name__ == "Dropout":
+            module.p = share
+        elif type(module).__name__ == "T5Attention":
+            module.dropout = share
+
+
+def save(model: Model, run: Run) -> None:
+    """Save what was trained as safetensors: the adapter in PEFT's own format, or the whole model."""
+    fresh = run.weights.with_name(run.weights.name + ".new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    model.net.save_pretrained(fresh)
+    config = fresh / "adapter_config.json"
+    if config.is_file():
+        # peft writes the folder that the base was loaded from, which says nothing on another machine
+        write_json(config, json.loads(config.read_text(encoding="utf-8")) | {"base_model_name_or_path": model.name})
+    else:
+        model.tokenizer.save_pretrained(fresh)
+    shutil.rmtree(run.weights, ignore_errors=True)
+    fresh.replace(run.weights)
+
+
+def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
+    from transformers import Seq2SeqTrainingArguments
+
+    every = max(1, training.steps // training.validations)
+    return Seq2SeqTrainingArguments(
+        output_dir=str(run.folder / "checkpoints"),
+        max_steps=training.steps,
+        per_device_train_batch_size=training.batch_size,
+        per_device_eval_batch_size=2 * training.batch_size,
+        learning_rate=training.learning_rate or model.method.learning_rate,
+        lr_scheduler_type="linear",
+        warmup_steps=math.ceil(training.warmup * training.steps),
+        weight_decay=training.weight_decay,
+        optim="adamw_torch_fused",
+        bf16=model.precision == "bf16",
+        use_cpu=model.device == "cpu",
+        train_sampling_strategy="group_by_length",
+        eval_strategy="steps",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=training.patience is not None,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
+        prediction_loss_only=True,
+        label_names=["labels"],
+        logging_strategy="steps",
+        logging_steps=max(1, training.steps // 60),
+        logging_nan_inf_filter=False,  # the default turns a loss that is no number into 0.0
+        seed=seed,
+        data_seed=seed,
+        disable_tqdm=True,
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+    )
+
+
+def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
+    """A callback that writes the history and stops a training that has gone wrong."""
+    from transformers import TrainerCallback
+
+    names = {
+        "loss": "loss",
+        "eval_loss": "validation_loss",
+        "learning_rate": "learning_rate",
+        "grad_norm": "gradient_norm",
+    }
+
+    class History(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            line = {"step": state.global_step} | {names[k]: float(v) for k, v in (logs or {}).items() if k in names}
+            if len(line) == 1:
+                return
+            for name in ("loss", "validation_loss", "gradient_norm"):
+                if not math.isfinite(line.get(name, 0.0)):
+                    raise LabError(f"the {name} is {line[name]} at step {line['step']}: use a lower learning rate")
+            run.log(line)
+            if report:
+                report(line)
+
+    return History()
+
+
+def _only_ours(trainer: Any) -> None:
+    """Drop the callback that prints every log line."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
+def _last_checkpoint(folder: Path) -> str | None:
+    """The newest checkpoint that is whole: the trainer's state is written last."""
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(checkpoint)
+    return None
