@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -96,19 +98,7 @@ def compare(
 
     Lead-2 (the first two turns) and the untouched base come first; then each method.
     """
-    dials = _dials(locals())
-    from labkit.comparison import compare as run_comparison
-    from labkit.evaluation import Evaluation
-    from labkit.methods import make_method
-    from labkit.training import Training
-
-    chosen = [make_method(name.strip(), **_own(name.strip(), dials)) for name in methods.split(",")]
-    training = Training(steps, batch_size, lr, weight_decay=weight_decay, dropout=dropout, patience=patience)
-    with _Progress(steps) as progress:
-        table = run_comparison(
-            chosen, model, _load(data, columns), seeds=range(seeds), training=training, evaluation=Evaluation(rows, beams),
-            root=out, report=progress.report, device=device, precision=precision,
-        )  # fmt: skip
+    table = _run(locals(), methods.split(","), range(seeds))
     if as_json:
         print(json.dumps({"rows": table.rows(), "differences": _differences(table)}))
         return
@@ -146,19 +136,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train one method with one seed and score it; the same settings are not trained twice."""
-    dials = _dials(locals())
-    from labkit.comparison import compare as run_comparison
-    from labkit.evaluation import Evaluation
-    from labkit.methods import make_method
-    from labkit.training import Training
-
-    chosen = make_method(method, **dials)
-    training = Training(steps, batch_size, lr, weight_decay=weight_decay, dropout=dropout, patience=patience)
-    with _Progress(steps) as progress:
-        table = run_comparison(
-            [chosen], model, _load(data, columns), seeds=[seed], training=training, evaluation=Evaluation(rows, beams),
-            root=out, report=progress.report, device=device, precision=precision,
-        )  # fmt: skip
+    table = _run(locals(), [method], [seed])
     row = table.rows()[-1]
     if as_json:
         print(json.dumps(row))
@@ -323,9 +301,39 @@ def _dials(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in dials.items() if value is not None}
 
 
-def _own(method: str, dials: dict[str, Any]) -> dict[str, Any]:
-    """Those dials that this method has: several methods share one command."""
-    return {name: value for name, value in dials.items() if name in DIALS.get(method, ())}
+def _run(options: dict[str, Any], names: Sequence[str], seeds: Sequence[int]) -> Any:
+    """What `compare` and `train` have in common."""
+    from labkit.comparison import compare as run_comparison
+    from labkit.evaluation import Evaluation
+    from labkit.methods import make_method
+    from labkit.training import Training
+
+    dials, names = _dials(options), [name.strip() for name in names]
+    for dial in dials:
+        if not any(dial in DIALS.get(name, ()) for name in names):
+            raise LabError(f"the dial {dial} fits none of {', '.join(names)}: leave it out or add its method")
+    chosen = [make_method(name, **{d: v for d, v in dials.items() if d in DIALS.get(name, ())}) for name in names]
+    training = Training(
+        steps=options["steps"],
+        batch_size=options["batch_size"],
+        learning_rate=options["lr"],
+        weight_decay=options["weight_decay"],
+        dropout=options["dropout"],
+        patience=options["patience"],
+    )
+    with _Progress(training.steps) as progress:
+        return run_comparison(
+            chosen,
+            options["model"],
+            _load(options["data"], options["columns"]),
+            seeds=seeds,
+            training=training,
+            evaluation=Evaluation(options["rows"], options["beams"]),
+            root=options["out"],
+            report=progress.report,
+            device=options["device"],
+            precision=options["precision"],
+        )
 
 
 def _load(data: str, columns: list[str] | None) -> Any:
@@ -360,19 +368,18 @@ def _differences(table: Any) -> list[dict[str, Any]]:
 
 
 def _print_table(comparison: Any) -> None:
-    from labkit.plots import HEADS, cells
+    from labkit.plots import COST, QUALITY, cost_cells, quality_cells
 
-    table = Table(*HEADS)
-    for row in comparison.rows():
-        table.add_row(*cells(row))
-    out = Console()
-    out.print(table)
-    for later, earlier, difference in comparison.differences():
-        verdict = "real" if difference.real else "may be chance"
-        out.print(
-            f"{later} - {earlier}: {difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}], {verdict}"
-        )
-    out.print("ROUGE is the mean over the references; intervals are 95 %, over the test dialogues.")
+    out, rows = Console(soft_wrap=True), comparison.rows()
+    for heads, cells in ((QUALITY, quality_cells), (COST, cost_cells)):
+        table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for row in rows:
+            table.add_row(*cells(row))
+        out.print(table)
+    for later, earlier, d in comparison.differences():
+        verdict = "real" if d.real else "may be chance"
+        out.print(f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f} {d.high:+.3f}], {verdict}")
+    out.print("ROUGE: mean over the references. Intervals: 95 %, over the test dialogues.")
 
 
 class _Progress:

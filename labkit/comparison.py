@@ -27,6 +27,7 @@ class Entry:
     """One line of a comparison: one model, over all its seeds."""
 
     label: str
+    method: str
     runs: tuple[Run, ...]
 
     @cached_property
@@ -47,7 +48,8 @@ class Entry:
     def row(self, base: Scores | None) -> dict[str, Any]:
         """All that is known, ready for JSON; ROUGE from 0 to 1, means over references and seeds."""
         row: dict[str, Any] = {
-            "method": self.label,
+            "method": self.method,
+            "label": self.label,
             "seeds": len(self.runs),
             "trainable": self.results[0].get("trainable", 0),
             "percent": self.results[0].get("percent", 0.0),
@@ -150,8 +152,8 @@ def compare(
         raise LabError("no seed is given: name at least one, such as 0")
     for method in methods:
         job.check(method)
-    entries = [Entry(LEAD, (job.run(None, 0, baseline=True),)), Entry(BASE, (job.run(None, 0),))]
-    entries += [Entry(method.label, tuple(job.run(method, seed) for seed in seeds)) for method in methods]
+    entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), Entry(BASE, BASE, (job.run(None, 0),))]
+    entries += [Entry(method.label, method.name, tuple(job.run(method, seed) for seed in seeds)) for method in methods]
     return Comparison(job.name, data.name, tuple(entries))
 
 
@@ -199,7 +201,8 @@ class _Job:
         if run.finished:
             return run
         label = LEAD if baseline else BASE if method is None else f"{method.label} seed={seed}"
-        tell = (lambda news: self.report(label, news)) if self.report else None
+        report = self.report
+        tell = (lambda news: report(label, news)) if report else None
         if baseline:
             run.start(settings)
             evaluate(None, self.data, self.evaluation, run=run)

@@ -21,7 +21,7 @@ def summarize(
     batch_size: int = BATCH,
     progress: Callable[[int], Any] | None = None,
 ) -> list[str]:
-    """Summarize dialogues, greedily unless told otherwise, always in eval mode.
+    r"""Summarize dialogues, greedily unless told otherwise, always in eval mode.
 
     Args:
         model: A base model or one with a method.
@@ -38,7 +38,7 @@ def summarize(
         LabError: A dialogue is empty.
 
     Example:
-        >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\\n#Person2#: At six."])
+        >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\n#Person2#: At six."])
     """
     import torch
     from transformers import GenerationConfig

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -161,12 +162,17 @@ def _why(name: str, error: Exception) -> str:
         return (
             f"{name} holds no .safetensors weights, and pickled ones are never loaded: use another model, such as nano"
         )
-    return f"{name} could not be loaded as an encoder-decoder ({text.splitlines()[0][:120]}): use nano or a google/flan-t5 model"
+    first = text.splitlines()[0][:120]
+    return f"{name} could not be loaded as an encoder-decoder ({first}): use nano or a google/flan-t5 model"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide, while loading, two false alarms: T5 with a head of its own loads with a warning that nobody can follow, and bars."""
+    """Hide what a learner can do nothing about: progress bars of files, and two false alarms.
+
+    A T5 with a head of its own loads with a warning that cannot be followed, and peft 0.21 asks transformers for
+    an attribute by its old name.
+    """
     from transformers.utils import logging as transformers_logging
 
     logger = logging.getLogger("transformers")
@@ -174,7 +180,9 @@ def quiet() -> Iterator[None]:
     logger.setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            yield
     finally:
         logger.setLevel(level)
         if bars:

@@ -20,7 +20,7 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
     lows, highs = zip(*(row[f"{measure}_interval"] for row in rows), strict=True)
     figure = go.Figure(
         go.Bar(
-            x=[row["method"] for row in rows],
+            x=[row["label"] for row in rows],
             y=means,
             error_y={
                 "type": "data",
@@ -42,38 +42,39 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
     return figure
 
 
-def cells(row: dict[str, Any]) -> list[str]:
-    """One row of a comparison as text: the columns of `HEADS`."""
-    gain = ""
-    if "rouge1_gain" in row:
-        first, last = row["rouge1_gain_interval"]
-        gain = f"{row['rouge1_gain']:+.3f} [{first:+.3f}, {last:+.3f}]"
-    size = row.get("adapter_bytes")
+def quality_cells(row: dict[str, Any]) -> list[str]:
+    """How good: the columns of `QUALITY`."""
+    measures = [_interval(row[m], row[f"{m}_interval"]) for m in ("rouge1", "rouge2", "rougeL")]
+    gain = _interval(row["rouge1_gain"], row["rouge1_gain_interval"], "+") if "rouge1_gain" in row else ""
+    return [str(row["label"]), *measures, gain]
+
+
+def cost_cells(row: dict[str, Any]) -> list[str]:
+    """How dear: the columns of `COST`, empty for what is not trained."""
+    if not row["trainable"]:
+        return [str(row["label"]), *[""] * 5]
     return [
-        str(row["method"]),
-        f"{row['trainable']:,}" if row["trainable"] else "",
-        f"{row['percent']:.2f}" if row["trainable"] else "",
-        *(_interval(row, measure) for measure in ("rouge1", "rouge2", "rougeL")),
-        gain,
-        f"{row['train_seconds']:.0f} s" if row.get("train_seconds") else "",
-        f"{row['peak_memory_mib']:.0f}" if row.get("peak_memory_mib") else "",
-        f"{size / 1000:,.0f} kB" if size else "",
+        str(row["label"]),
+        f"{row['trainable']:,}",
+        f"{row['percent']:.2f} %",
+        f"{row['train_seconds']:.0f} s",
+        f"{row['peak_memory_mib']:,.0f} MiB",
+        f"{row['adapter_bytes'] / 1000:,.0f} kB",
     ]
 
 
-HEADS = (
-    "method", "trainable", "%", "ROUGE-1 [95 %]", "ROUGE-2 [95 %]", "ROUGE-L [95 %]",
-    "R1 against base", "trained", "peak MiB", "adapter",
-)  # fmt: skip
+QUALITY = ("", "ROUGE-1", "ROUGE-2", "ROUGE-L", "R1 over base")
+COST = ("", "trainable", "share", "training", "peak memory", "on disk")
 
 
 def html_table(rows: list[dict[str, Any]]) -> str:
-    """A comparison as an HTML table, for a notebook."""
-    head = "".join(f"<th>{escape(title)}</th>" for title in HEADS)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells(row)) + "</tr>" for row in rows)
+    """A comparison as one HTML table, for a notebook."""
+    head = "".join(f"<th>{escape(title)}</th>" for title in (*QUALITY, *COST[1:]))
+    lines = ([*quality_cells(row), *cost_cells(row)[1:]] for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _interval(row: dict[str, Any], measure: str) -> str:
-    low, high = row[f"{measure}_interval"]
-    return f"{row[measure]:.3f} [{low:.3f}, {high:.3f}]"
+def _interval(mean: float, interval: list[float], sign: str = "") -> str:
+    low, high = (f"{value:{sign}.3f}" for value in interval)
+    return f"{mean:{sign}.3f} [{low} {high}]"

@@ -149,13 +149,14 @@ def _write(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise LabError(f"{path.parent} has no {path.name}: the run is not finished, start it again") from None
     except (UnicodeDecodeError, json.JSONDecodeError):
         raise LabError(f"{path} is damaged: delete the folder and run it again") from None
+    return value
 
 
 def _lines(path: Path) -> list[Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.memory import PeakMemory
-from labkit.models import Model
+from labkit.models import Model, quiet
 from labkit.prompts import encode_prompts
 from labkit.runs import Run, write_json
 
@@ -94,12 +94,10 @@ def train(
     if not len(data.train) or not len(data.validation):
         raise LabError(f"{data.name} has no train or no validation rows: it is for testing only")
     set_dropout(model.net, training.dropout)
-    rows, cut = encode_rows(
-        model, data.train.shuffle(seed=seed).select(range(min(len(data.train), training.steps * training.batch_size)))
-    )
-    validation, _ = encode_rows(
-        model, data.validation.select(range(min(len(data.validation), training.validation_rows)))
-    )
+    sample = data.head(validation=training.validation_rows)
+    wanted = min(len(data.train), training.steps * training.batch_size)
+    rows, cut = encode_rows(model, sample.train.shuffle(seed=seed).select(range(wanted)))
+    validation, _ = encode_rows(model, sample.validation)
     set_seed(seed)
     trainer = Seq2SeqTrainer(
         model=model.net,
@@ -111,7 +109,7 @@ def train(
     )
     _only_ours(trainer)
     started = time.perf_counter()
-    with PeakMemory(model.device) as peak:
+    with PeakMemory(model.device) as peak, quiet():
         trainer.train(resume_from_checkpoint=_last_checkpoint(run.folder / "checkpoints"))
     seconds = time.perf_counter() - started
     model.net.eval()
@@ -155,7 +153,8 @@ def save(model: Model, run: Run) -> None:
     """Save what was trained as safetensors: the adapter in PEFT's own format, or the whole model."""
     fresh = run.weights.with_name(run.weights.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
-    model.net.save_pretrained(fresh)
+    with quiet():
+        model.net.save_pretrained(fresh)
     config = fresh / "adapter_config.json"
     if config.is_file():
         # peft writes the folder that the base was loaded from, which says nothing on another machine

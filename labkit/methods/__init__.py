@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.methods.base import Method
-from labkit.methods.full import FullFineTuning
-from labkit.methods.lora import LoRA
-from labkit.methods.prompt_tuning import PromptTuning
+from labkit.methods.base import Method as Method
+from labkit.methods.full import FullFineTuning as FullFineTuning
+from labkit.methods.lora import LoRA as LoRA
+from labkit.methods.prompt_tuning import PromptTuning as PromptTuning
 from labkit.models import Model, quiet
 from labkit.parameters import shape_of_config
 
@@ -39,10 +39,8 @@ def make_method(name: str, **dials: Any) -> Method:
 
 def from_dials(dials: Mapping[str, Any]) -> Method:
     """The method that `Method.dials` described."""
-    rest = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in dials.items() if name != "method"
-    }
-    return make_method(dials["method"], **rest)
+    rest = {name: tuple(value) if isinstance(value, list) else value for name, value in dials.items()}
+    return make_method(str(rest.pop("method")), **rest)
 
 
 def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
@@ -62,27 +60,33 @@ def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
     import torch
 
     _check(base, method)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         net = method.apply(copy.deepcopy(base.net), base.tokenizer, seed)
     return replace(base, net=net.eval(), method=method)
 
 
 def restore(base: Model, method: Method, folder: Path) -> Model:
-    """Put trained weights, as `Model` saved them, on a copy of a base model."""
+    """Put trained weights, as a run keeps them, on a copy of a base model.
+
+    Args:
+        base: The model that was trained from.
+        method: What was attached to it.
+        folder: `Run.weights`.
+
+    Returns:
+        The trained model, in eval mode.
+    """
     from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
 
     _check(base, method)
-    if isinstance(method, FullFineTuning):
-        attention = base.net.config._attn_implementation
-        with quiet():
-            net = AutoModelForSeq2SeqLM.from_pretrained(
-                folder, use_safetensors=True, dtype=base.net.dtype, attn_implementation=attention
-            )
-        net.to(base.device)
-    else:
-        net = PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
+    with quiet():
+        if isinstance(method, FullFineTuning):
+            how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}
+            net = AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, **how).to(base.device)
+        else:
+            net = PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
     return replace(base, net=net.eval(), method=method)
 
 

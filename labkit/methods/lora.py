@@ -30,7 +30,7 @@ class LoRA(Method):
         alpha: The change is scaled by alpha / rank; None means 2 x rank.
         targets: Layers to adapt, among q, k, v, o, wi_0, wi_1, wo; ("all",) for all of them.
         dropout: Share of the input to A that is dropped while training, 0 to below 1.
-        bias: Which biases train too: "none", "all" or "lora_only". T5's layers have no biases, so it changes nothing there.
+        bias: Which biases train too: "none", "all" or "lora_only". T5's layers have none, so nothing changes there.
         rslora: Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023, arXiv:2312.03732).
         dora: Learn the length of each output's weights apart from their direction (Liu et al. 2024, arXiv:2402.09353).
     """
