@@ -85,7 +85,7 @@ def train(
     Raises:
         LabError: The model has no method, there are no rows, or the loss is no number any more.
     """
-    from transformers import DataCollatorForSeq2Seq, EarlyStoppingCallback, Seq2SeqTrainer, set_seed
+    from transformers import EarlyStoppingCallback, Seq2SeqTrainer, set_seed
 
     if model.method is None:
         raise LabError(
@@ -102,7 +102,7 @@ def train(
     trainer = Seq2SeqTrainer(
         model=model.net,
         args=_arguments(model, run, training, seed),
-        data_collator=DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=8),
+        data_collator=collator(model),
         train_dataset=rows,
         eval_dataset=validation,
         callbacks=[_history(run, report), *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
@@ -136,6 +136,13 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], in
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
     return encoded, sum(cut > 0 for cut in prompts.turns_cut)
+
+
+def collator(model: Model, multiple: int = 8) -> Any:
+    """What makes a batch of encoded rows: padded to a multiple, with -100 as padded labels, which no loss counts."""
+    from transformers import DataCollatorForSeq2Seq
+
+    return DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=multiple)
 
 
 def set_dropout(net: Any, share: float) -> None:

@@ -1,0 +1,44 @@
+# make lab       JupyterLab on the labs
+# make compare   train and compare the methods
+# make test      all checks
+# Each sets up .venv first; a second call installs nothing again.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: lab compare test data pretrain record benchmark
+
+lab: .venv/ready
+	$(BIN)/jupyter lab labs
+
+compare: .venv/ready
+	$(BIN)/labkit compare
+
+test: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tests labs
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
+		{ echo "labkit needs Python 3.11 or later: make lab PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+# What made the files in data/; each is slow and none is needed to use the lab.
+
+data: .venv/ready
+	$(BIN)/python data/generate_dialogues.py
+
+pretrain: .venv/ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[pretrain]'
+	$(BIN)/python data/pretrain_nano.py
+
+record: .venv/ready
+	$(BIN)/python data/record.py
+
+benchmark: .venv/ready
+	$(BIN)/python benchmarks/report.py

@@ -1,0 +1,96 @@
+"""Write the card of a pre-trained model from the log of its pre-training.
+
+python data/model_card.py nano
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+CARD = """---
+license: apache-2.0
+language: en
+library_name: transformers
+pipeline_tag: summarization
+---
+
+# {name}
+
+A small T5 of FLAN-T5's architecture (gated GELU, an output head of its own), pre-trained from scratch on instruction
+tasks over the dialogues of `data/screenplay/`: it understands what is asked about a dialogue, and has never seen a
+summary of the target task. So it stands to that task as FLAN-T5 stands to DialogSum.
+
+| | |
+|---|---|
+| parameters | {parameters:,}, stored in bfloat16 |
+| layers | {layers} + {layers}, width {width}, {heads} heads, feed-forward {ff} |
+| vocabulary | {vocabulary} pieces (SentencePiece Unigram; pad 0, eos 1, unk 2, sentinels last) |
+| trained on | {examples:,} examples, each new; batch 32, AdamW, bfloat16 arithmetic over float32 weights |
+| cost | {minutes:.0f} minutes on 2 CPU cores |
+| loss | {first_loss:.2f} after {first_examples:,} examples, {last_loss:.2f} at the end |
+
+## What it can do
+
+Share of answers that are right to the letter, on dialogues with names and facts that it has not met:
+
+| task | an example of the instruction | right |
+|---|---|---|
+{tasks}
+
+## The course of it
+
+| examples | loss | question | detail | headline | tell |
+|---|---|---|---|---|---|
+{course}
+
+Made by `data/pretrain_nano.py`, which resumes where it was stopped; the whole log is `data/recorded/pretrain_{name}.jsonl`.
+
+## Limits
+
+It knows 43 everyday situations and a few thousand words, and little else: outside of them it guesses. It copies
+unknown names letter by letter, and sometimes misspells them. It is for learning how fine-tuning works, not for use.
+"""
+
+
+def card(name: str) -> str:
+    """The card as Markdown."""
+    from instructions import WORDINGS
+
+    from labkit.parameters import shape_of
+
+    config = json.loads((HERE / "models" / name / "config.json").read_text(encoding="utf-8"))
+    log: list[dict[str, Any]] = [
+        json.loads(line) for line in (HERE / "recorded" / f"pretrain_{name}.jsonl").read_text("utf-8").splitlines()
+    ]
+    checked = [line for line in log if "accuracy" in line]
+    final = checked[-1]["accuracy"]
+    tasks = [f"| {task} | {WORDINGS[task][0][0]} | {final[task]:.0%} |" for task in final]
+    shown = ("question", "detail", "headline", "tell")
+    course = [
+        f"| {line['examples']:,} | {line['loss']:.2f} | " + " | ".join(f"{line['accuracy'][t]:.0%}" for t in shown) + " |"
+        for line in checked
+    ]
+    return CARD.format(
+        name=name,
+        parameters=shape_of(name).total,
+        layers=config["num_layers"],
+        width=config["d_model"],
+        heads=config["num_heads"],
+        ff=config["d_ff"],
+        vocabulary=config["vocab_size"],
+        examples=log[-1]["examples"],
+        minutes=log[-1]["seconds"] / 60,
+        first_loss=log[0]["loss"],
+        first_examples=log[0]["examples"],
+        last_loss=log[-1]["loss"],
+        tasks="\n".join(tasks),
+        course="\n".join(course),
+    )
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[1] if len(sys.argv) > 1 else "nano"
+    (HERE / "models" / chosen / "README.md").write_text(card(chosen), encoding="utf-8")

@@ -1,0 +1,99 @@
+"""Put the recorded figures into the README: its picture, docs/compare.svg, and its table.
+
+python data/show_recorded.py
+"""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+RECORDED = ROOT / "data" / "recorded" / "compare_nano.json"
+START, END = "<!-- recorded figures: start -->", "<!-- recorded figures: end -->"
+NAMES = {
+    "lead-2": "first two turns, copied",
+    "base": "the model as it comes",
+    "full": "full fine-tuning",
+    "lora": "LoRA",
+    "prompt-tuning": "prompt tuning",
+}
+
+
+def picture(recorded: dict[str, Any]) -> str:
+    """Bars of ROUGE-1 with their intervals, and the share of the weights that was trained, as SVG."""
+    rows, scale, left, height = recorded["rows"], 560, 220, 44
+    full_height = height * len(rows) + 70
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {full_height}" font-family="sans-serif" font-size="15">',
+        f'<rect width="900" height="{full_height}" rx="8" fill="#ffffff"/>',
+        '<text x="20" y="30" font-size="17" fill="#222">Summaries of unseen dialogues: overlap with three references '
+        "(ROUGE-1, 95 % interval)</text>",
+    ]
+    for index, row in enumerate(rows):
+        y = 52 + height * index
+        low, high = (left + scale * value for value in row["rouge1_interval"])
+        color = "#4c78a8" if row["trainable"] else "#a9b4c2"
+        share = f", {row['percent']:.2g} % trained" if row["trainable"] else ""
+        parts += [
+            f'<text x="{left - 12}" y="{y + 19}" text-anchor="end" fill="#222">{escape(NAMES[row["method"]])}</text>',
+            f'<rect x="{left}" y="{y}" width="{scale * row["rouge1"]:.1f}" height="28" rx="3" fill="{color}"/>',
+            f'<path d="M{low:.1f} {y + 14}H{high:.1f}M{low:.1f} {y + 8}v12M{high:.1f} {y + 8}v12" stroke="#222"/>',
+            f'<text x="{high + 10:.1f}" y="{y + 19}" fill="#222">{row["rouge1"]:.3f}{share}</text>',
+        ]
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def table(recorded: dict[str, Any]) -> str:
+    """The recorded rows as a Markdown table."""
+    carried = {row["label"]: row for row in recorded["handwritten"]}
+    lines = [
+        "| | trained | ROUGE-1 | ROUGE-2 | ROUGE-L | over the base | hand-written | training | on disk |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in recorded["rows"]:
+        own = row["trainable"] > 0
+        gain = "" if "rouge1_gain" not in row else f"{row['rouge1_gain']:+.3f} {interval(row['rouge1_gain_interval'], '+')}"
+        lines.append(
+            f"| {NAMES[row['method']]} | {f'''{row['percent']:.3g} %''' if own else ''} "
+            f"| **{row['rouge1']:.3f}** {interval(row['rouge1_interval'])} "
+            f"| {row['rouge2']:.3f} {interval(row['rouge2_interval'])} | {row['rougeL']:.3f} {interval(row['rougeL_interval'])} "
+            f"| {gain} | {carried[row['label']]['rouge1']:.3f} {interval(carried[row['label']]['rouge1_interval'])} "
+            f"| {f'''{row['train_seconds']:.0f} s''' if own else ''} "
+            f"| {f'''{row['adapter_bytes'] / 1000:,.0f} kB''' if own else ''} |"
+        )
+    seeds = max(row["seeds"] for row in recorded["rows"])
+    guess = recorded["template_guesser"]
+    lines += [
+        "",
+        f"Mean over three references and {seeds} seeds, greedy, all {recorded['dialogues']} test dialogues, 95 % intervals over "
+        f"the dialogues; *hand-written*: ROUGE-1 on {recorded['handwritten'][0]['dialogues']} freely composed dialogues. "
+        f"A guesser that is told situation and outcome, and gives the summary of another such dialogue, has "
+        f"{guess['rouge1']:.3f} {interval(guess['rouge1_interval'])}. "
+        "All figures are in `data/recorded/compare_nano.json`, written by `data/record.py`.",
+    ]
+    return "\n".join(lines)
+
+
+def interval(ends: list[float], sign: str = "") -> str:
+    """An interval in square brackets."""
+    return f"[{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"
+
+
+def readme(text: str, recorded: dict[str, Any]) -> str:
+    """The README with the table between its two marks."""
+    before, rest = text.split(START)
+    return f"{before}{START}\n{table(recorded)}\n{END}{rest.split(END)[1]}"
+
+
+def main() -> None:
+    """Write both."""
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    (ROOT / "docs").mkdir(exist_ok=True)
+    (ROOT / "docs" / "compare.svg").write_text(picture(recorded), encoding="utf-8")
+    page = ROOT / "README.md"
+    page.write_text(readme(page.read_text(encoding="utf-8"), recorded), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+"""Training: it learns, it repeats itself, it goes on after a stop, and it says when it goes wrong."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labkit.dialogues import Dialogues
+from labkit.errors import LabError
+from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach, restore
+from labkit.models import Model
+from labkit.runs import Run
+from labkit.training import Training, collator, encode_rows, set_dropout, train
+
+METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3)]
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+
+
+class StopAt:
+    """Stops a training as Ctrl-C does, and keeps the steps that were told of."""
+
+    def __init__(self, step: float = float("inf")) -> None:
+        self.step, self.steps = step, list[float]()
+
+    def __call__(self, line: dict[str, float]) -> None:
+        self.steps.append(line["step"])
+        if line["step"] >= self.step:
+            raise KeyboardInterrupt
+
+
+def start(folder: Path, method: Method) -> Run:
+    run = Run(folder)
+    run.start({"method": method.dials()})
+    return run
+
+
+def fit(
+    tiny: Model, data: Dialogues, folder: Path, method: Method, *, seed: int = 0, report: Any = None, **dials: Any
+) -> tuple[Model, Run, dict[str, Any]]:
+    model, run = attach(tiny, method, seed=seed), start(folder, method)
+    return model, run, train(model, data, run, Training(**dials), seed=seed, report=report)
+
+
+def weights(model: Model) -> dict[str, torch.Tensor]:
+    return {name: p.detach().clone() for name, p in model.net.named_parameters() if p.requires_grad}
+
+
+def same(a: Model, b: Model) -> bool:
+    ours, theirs = weights(a), weights(b)
+    return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def validation_loss(model: Model, data: Dialogues) -> float:
+    rows, _ = encode_rows(model, data.validation)
+    with torch.no_grad():
+        return float(model.net.eval()(**collator(model)(rows)).loss)
+
+
+def test_learns_a_set_by_heart(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    data = tiny_data.head(train=4)
+    _, run, result = fit(tiny, data, tmp_path / "run", FullFineTuning(), steps=60, batch_size=4, learning_rate=1e-2)
+    losses = [line["loss"] for line in run.history if "loss" in line]
+    assert losses[0] > 2
+    assert losses[-1] < 0.2
+    assert result["steps"] == 60
+
+
+def test_marks_padded_labels_as_not_to_be_learned(tiny: Model, tiny_data: Dialogues) -> None:
+    rows, cut = encode_rows(tiny, tiny_data.test)
+    assert cut == 0
+    lengths = [len(row["labels"]) for row in rows]
+    assert len(set(lengths)) > 1
+    batch = collator(tiny)([dict(row) for row in rows])
+    for row, labels, mask, length in zip(rows, batch["labels"], batch["attention_mask"], lengths, strict=True):
+        assert labels.tolist() == row["labels"] + [-100] * (len(labels) - length)
+        assert int(mask.sum()) == len(row["input_ids"])
+
+
+def test_takes_the_first_reference_as_the_label(tiny: Model, tiny_data: Dialogues) -> None:
+    rows, _ = encode_rows(tiny, tiny_data.test)
+    texts = [tiny.tokenizer.decode(row["labels"], skip_special_tokens=True) for row in rows]
+    assert texts == [references[0] for references in tiny_data.test["summaries"]]
+
+
+def test_has_a_loss_that_padding_does_not_change(tiny: Model, tiny_data: Dialogues) -> None:
+    rows, _ = encode_rows(tiny, tiny_data.test)
+    # the loss by its definition, row by row and without any padding: the mean of -log p over all label tokens
+    log_p = []
+    for row in rows:
+        one = {name: torch.tensor([ids]) for name, ids in row.items()}
+        with torch.no_grad():
+            logits = tiny.net(**one).logits[0]
+        log_p += logits.log_softmax(-1)[range(len(row["labels"])), row["labels"]].tolist()
+    expected = -sum(log_p) / len(log_p)
+    for multiple in (8, 64):
+        batch = collator(tiny, multiple)([dict(row) for row in rows])
+        assert batch["input_ids"].shape[1] % multiple == 0
+        with torch.no_grad():
+            assert float(tiny.net(**batch).loss) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_gives_the_same_weights_for_the_same_seed(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method
+) -> None:
+    dials: dict[str, Any] = {"steps": 4, "batch_size": 4, "dropout": 0.1, "validations": 2}
+    first, _, _ = fit(tiny, tiny_data, tmp_path / "1", method, **dials)
+    torch.rand(7)  # whatever was drawn in between
+    again, _, _ = fit(tiny, tiny_data, tmp_path / "2", method, **dials)
+    other, _, _ = fit(tiny, tiny_data, tmp_path / "3", method, seed=1, **dials)
+    assert same(first, again)
+    assert not same(first, other)
+
+
+@pytest.mark.parametrize("stop", [5, 10], ids=["in the first epoch", "in the second epoch"])
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_goes_on_after_a_stop_as_if_there_had_been_none(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method, stop: int
+) -> None:
+    # 24 rows in batches of 4 are 6 steps an epoch; checkpoints come at steps 4, 8 and 12
+    dials: dict[str, Any] = {"steps": 12, "batch_size": 4, "dropout": 0.1, "validations": 3}
+    straight, plain, _ = fit(tiny, tiny_data, tmp_path / "straight", method, **dials)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, tiny_data, tmp_path / "stopped", method, report=StopAt(stop), **dials)
+    seen = StopAt()
+    resumed, run, result = fit(tiny, tiny_data, tmp_path / "stopped", method, report=seen, **dials)
+    assert seen.steps[0] == {5: 5, 10: 9}[stop]
+    assert same(straight, resumed)
+    assert run.history == plain.history
+    assert result["steps"] == 12
+
+
+@pytest.mark.parametrize(
+    "file", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
+)
+def test_passes_over_a_newest_checkpoint_that_was_cut_short(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, file: str
+) -> None:
+    dials: dict[str, Any] = {"steps": 12, "batch_size": 4, "dropout": 0.1, "validations": 3}
+    straight, _, _ = fit(tiny, tiny_data, tmp_path / "straight", LoRA(), **dials)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, tiny_data, tmp_path / "cut", LoRA(), report=StopAt(10), **dials)
+    newest = tmp_path / "cut" / "checkpoints" / "checkpoint-8" / file
+    newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
+    seen = StopAt()
+    resumed, _, _ = fit(tiny, tiny_data, tmp_path / "cut", LoRA(), report=seen, **dials)
+    assert seen.steps[0] == 5
+    assert same(straight, resumed)
+
+
+def test_starts_anew_where_no_checkpoint_is_whole(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints" / "checkpoint-4").mkdir(parents=True)
+    seen = StopAt()
+    _, run, _ = fit(tiny, tiny_data, tmp_path / "run", LoRA(), report=seen, steps=2, batch_size=4)
+    assert seen.steps[0] == 1
+    assert not (run.folder / "checkpoints").exists()
+
+
+def test_stops_at_a_loss_that_is_no_number(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    model, run = attach(tiny, LoRA()), start(tmp_path / "run", LoRA())
+    with torch.no_grad():
+        next(p for p in model.net.parameters() if p.requires_grad).fill_(float("nan"))
+    with pytest.raises(LabError, match="at step 1: use a lower learning rate") as error:
+        train(model, tiny_data, run, Training(steps=4, batch_size=4))
+    assert "\n" not in str(error.value)
+    assert not run.finished
+    assert not run.trained
+
+
+def test_stops_at_a_learning_rate_that_blows_the_weights_up(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="use a lower learning rate") as error:
+        fit(tiny, tiny_data, tmp_path / "run", FullFineTuning(), steps=30, batch_size=4, learning_rate=1e30)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "run" / "scores.json").exists()
+    assert not (tmp_path / "run" / "model").exists()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_stops_early_and_gives_the_best_weights_back(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method
+) -> None:
+    # one example learned by heart at a high rate: the others soon get worse
+    rate = {"full": 0.02, "lora": 0.2, "prompt-tuning": 3.0}[method.name]
+    dials: dict[str, Any] = {"steps": 200, "validations": 100, "patience": 3, "batch_size": 4, "learning_rate": rate}
+    data = tiny_data.head(train=1)
+    model, run, result = fit(tiny, data, tmp_path / "run", method, **dials)
+    losses = [line["validation_loss"] for line in run.history if "validation_loss" in line]
+    assert result["steps"] < 200
+    assert len(losses) == losses.index(min(losses)) + 1 + 3
+    assert result["validation_loss"] == min(losses)
+    assert validation_loss(model, data) == pytest.approx(min(losses), abs=1e-4)
+    kept = restore(tiny, method, run.weights)
+    assert validation_loss(kept, data) == pytest.approx(min(losses), abs=1e-4)
+
+
+def test_sets_the_dropout_of_the_model_and_not_that_of_lora(tiny: Model) -> None:
+    net = attach(tiny, LoRA(dropout=0.3)).net
+    set_dropout(net, 0.25)
+    lora, own = set(), set()
+    for name, module in net.named_modules():
+        if isinstance(module, torch.nn.Dropout):
+            (lora if "lora_" in name else own).add(module.p)
+        if type(module).__name__ == "T5Attention":
+            own.add(module.dropout)
+    assert lora == {0.3}
+    assert own == {0.25}
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_has_just_the_dropout_that_was_asked_for(tiny: Model, tiny_data: Dialogues, share: float) -> None:
+    net = attach(tiny, FullFineTuning()).net
+    set_dropout(net, share)
+    rows, _ = encode_rows(tiny, tiny_data.validation)
+    batch = collator(tiny)(rows)
+    with torch.no_grad():
+        quiet, first, second = net.eval()(**batch).loss, net.train()(**batch).loss, net(**batch).loss
+    assert (first == second == quiet).item() == (share == 0)
+    assert (first == second).item() == (share == 0)
+
+
+def test_writes_a_history_of_steps_losses_and_learning_rates(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    lines: list[dict[str, float]] = []
+    _, run, _ = fit(
+        tiny, tiny_data, tmp_path / "run", LoRA(), report=lines.append, steps=4, batch_size=4, validations=2, warmup=0.5
+    )
+    assert run.history == lines
+    trained = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in trained] == [1, 2, 3, 4]
+    # 2 of 4 steps rise to 0.005, the rest fall in a straight line to 0 after the last one
+    assert [line["learning_rate"] for line in trained] == pytest.approx([0, 0.0025, 0.005, 0.0025])
+    assert [line["step"] for line in lines if "validation_loss" in line] == [2, 4]
+
+
+def test_measures_the_validation_loss_as_defined(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    model, run, _ = fit(tiny, tiny_data, tmp_path / "run", LoRA(), steps=3, batch_size=4, validations=1, dropout=0.5)
+    assert run.history[-1]["validation_loss"] == pytest.approx(validation_loss(model, tiny_data), abs=1e-4)
+
+
+def test_refuses_a_model_without_a_method(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no method attached"):
+        train(tiny, tiny_data, start(tmp_path / "run", LoRA()), Training())
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_refuses_data_without_rows_to_learn_from(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, split: str
+) -> None:
+    with pytest.raises(LabError, match="no train or no validation rows"):
+        fit(tiny, tiny_data.head(**{split: 0}), tmp_path / "run", LoRA())
+
+
+def test_refuses_a_run_that_was_not_started(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="was not started"):
+        train(attach(tiny, LoRA()), tiny_data, Run(tmp_path / "run"), Training(steps=1))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("dial", "value"),
+    [
+        ("steps", 0),
+        ("batch_size", 0),
+        ("validations", 0),
+        ("validation_rows", 0),
+        ("patience", 0),
+        ("learning_rate", -1.0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("dropout", 1.0),
+        ("dropout", -0.1),
+        ("warmup", 1.5),
+        ("weight_decay", -1.0),
+    ],
+)
+def test_refuses_a_dial_that_makes_no_sense(dial: str, value: float) -> None:
+    with pytest.raises(LabError, match=str(value)) as error:
+        Training(**{dial: value})
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_leaves_safetensors_and_no_pickle(tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method) -> None:
+    _, run, _ = fit(tiny, tiny_data, tmp_path / "run", method, steps=2, batch_size=4)
+    files = [path for path in run.folder.rglob("*") if path.is_file()]
+    assert any(path.suffix == ".safetensors" for path in files)
+    assert not [path for path in files if path.suffix in PICKLES]
+    assert run.weights.name == ("model" if method.name == "full" else "adapter")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+def test_saves_weights_that_name_no_folder_of_this_machine(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method
+) -> None:
+    _, run, _ = fit(replace(tiny, name="nano"), tiny_data, tmp_path / "run", method, steps=1, batch_size=4)
+    texts = {path.name: path.read_text() for path in run.weights.iterdir() if path.suffix != ".safetensors"}
+    assert not [name for name, text in texts.items() if tiny.name in text or str(tmp_path) in text]
+    if method.name != "full":
+        assert json.loads(texts["adapter_config.json"])["base_model_name_or_path"] == "nano"
