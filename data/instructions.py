@@ -184,11 +184,20 @@ WORDINGS: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["Order:", "Sorted:"],
     ),
+    "several": (
+        [
+            "Answer these questions. {listed}",
+            "{listed}",
+            "Go through the list. {listed}",
+            "Work on these points about the dialogue. {listed}",
+        ],
+        ["Answers:", "List:"],
+    ),
 }
 
 WEIGHTS = {
-    "question": 30, "topic": 4, "headline": 6, "want": 6, "end": 8, "tell": 12, "details": 7, "detail": 8, "dropped": 4,
-    "outcome": 3, "role": 2, "speaker": 3, "reply": 4, "continue": 3, "blanks": 6, "order": 2,
+    "question": 12, "topic": 4, "headline": 6, "want": 4, "end": 6, "tell": 12, "details": 9, "detail": 4, "dropped": 2,
+    "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 2, "blanks": 6, "order": 1, "several": 40,
 }  # fmt: skip
 Found = tuple[dict[str, str], str] | None
 
@@ -284,6 +293,19 @@ def order(scene: Scene, rng: Random) -> Found:
     return {"mixed": mixed}, " ".join("abc"[shuffled.index(i)] for i in range(3))
 
 
+def several(scene: Scene, rng: Random) -> Found:
+    """Some short tasks at once: reading a dialogue is what costs, so one reading answers several."""
+    asked: dict[str, str] = {}
+    for task in rng.choices(list(SHORT), list(SHORT.values()), k=6):
+        if found := TASKS[task](scene, rng):
+            asked.setdefault(rng.choice(WORDINGS[task][0]).format(**(known(scene) | found[0])), found[1])
+    pairs = list(asked.items())[:5]
+    listed = " ".join(f"{number}. {instruction}" for number, (instruction, _) in enumerate(pairs, 1))
+    return {"listed": listed}, " ".join(f"{number}. {answer}" for number, (_, answer) in enumerate(pairs, 1))
+
+
+SHORT = {"question": 8, "detail": 4, "want": 1, "end": 1, "headline": 1, "role": 1, "speaker": 2, "dropped": 1}
+
 TASKS: dict[str, Callable[[Scene, Random], Found]] = {
     "question": question,
     "topic": lambda scene, rng: ({}, scene.topic),
@@ -301,6 +323,7 @@ TASKS: dict[str, Callable[[Scene, Random], Found]] = {
     "continue": continued,
     "blanks": blanks,
     "order": order,
+    "several": several,
 }
 
 
@@ -319,21 +342,19 @@ def pose(task: str, scene: Scene, rng: Random) -> tuple[str, str] | None:
     found = TASKS[task](scene, rng)
     if found is None:
         return None
-    blanks_to_fill, answer = found
-    a = asker(scene)
-    b = "#Person1#" if a == "#Person2#" else "#Person2#"
-    words = {
-        "asker": a,
-        "role": scene.roles[a],
-        "other": scene.roles[b],
-        "dialogue": scene.dialogue,
-        "person": "#Person1#",
-    }
-    words |= blanks_to_fill
+    words = known(scene) | found[0]
     instructions, cues = WORDINGS[task]
     words["instruction"] = rng.choice(instructions).format(**words)
     words["cue"] = rng.choice(cues).format(**words)
-    return rng.choice(LAYOUTS).format(**words), answer
+    return rng.choice(LAYOUTS).format(**words), found[1]
+
+
+def known(scene: Scene) -> dict[str, str]:
+    """What every instruction may name."""
+    a = asker(scene)
+    b = "#Person1#" if a == "#Person2#" else "#Person2#"
+    roles = {"asker": a, "role": scene.roles[a], "other": scene.roles[b], "person": "#Person1#"}
+    return roles | {"dialogue": scene.dialogue}
 
 
 def examples(scene: Scene, rng: Random, count: int) -> list[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich import box
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from labkit.errors import LabError
@@ -142,7 +143,7 @@ def train(
         print(json.dumps(row))
         return
     _print_table(replace(table, entries=table.entries[1:]))
-    console.print(f"The run is in {row['runs'][0]}")
+    console.print(f"The run is in {row['runs'][0]}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -195,7 +196,11 @@ def summarize(
     """Summarize a dialogue of your own."""
     from labkit.generation import summarize as write
 
-    words = sys.stdin.read() if dialogue == "-" else dialogue.replace("\\n", "\n")
+    try:
+        words = sys.stdin.read() if dialogue == "-" else dialogue.replace("\\n", "\n")
+        words.encode()
+    except UnicodeError:
+        raise LabError("the dialogue is not UTF-8 text: save it again as UTF-8") from None
     if not words.strip():
         raise LabError("the dialogue is empty: give turns such as '#Person1#: Are you coming?'")
     used = _open(run, model, device, precision)
@@ -248,13 +253,12 @@ def runs(out: Out = Path("runs"), as_json: AsJson = False) -> None:
     found = []
     for run in list_runs(out):
         config = run.config
-        method = config.get("method") or {"method": "base"}
         found.append(
             {
                 "run": str(run.folder),
-                "method": method["method"],
+                "method": (config.get("method") or {}).get("method", "base"),
                 "model": (config.get("model") or {}).get("name"),
-                "data": config["data"]["name"],
+                "data": (config.get("data") or {}).get("name"),
                 "seed": config.get("seed"),
                 "finished": run.finished,
                 "rouge1": run.scores.average("rouge1") if run.finished else None,
@@ -275,15 +279,16 @@ def runs(out: Out = Path("runs"), as_json: AsJson = False) -> None:
 def main() -> None:
     """Run the command line; a mistake is one line and exit status 2."""
     try:
-        app(standalone_mode=True)
-    except LabError as error:
+        app()
+    except (LabError, OSError) as error:
         if "--debug" in sys.argv:
             raise
         print(f"labkit: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("labkit: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == 130:  # what typer makes of Ctrl-C
+            print("labkit: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        raise
 
 
 DIALS = {
@@ -374,11 +379,11 @@ def _print_table(comparison: Any) -> None:
     for heads, cells in ((QUALITY, quality_cells), (COST, cost_cells)):
         table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for row in rows:
-            table.add_row(*cells(row))
+            table.add_row(*(escape(cell) for cell in cells(row)))
         out.print(table)
     for later, earlier, d in comparison.differences():
         verdict = "real" if d.real else "may be chance"
-        out.print(f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f} {d.high:+.3f}], {verdict}")
+        out.print(f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f} {d.high:+.3f}], {verdict}", markup=False)
     out.print("ROUGE: mean over the references. Intervals: 95 %, over the test dialogues.")
 
 

@@ -12,9 +12,9 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.evaluation import LEAD, Evaluation, evaluate
 from labkit.intervals import Difference, Scores, paired_difference
-from labkit.methods import Method, attach
+from labkit.methods import Method, attach, restore
 from labkit.models import Model, load_model, revision_of
-from labkit.parameters import FLAN_T5, count_parameters, shape_of
+from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_config
 from labkit.runs import RUNS, Run
 from labkit.training import Training, train
 
@@ -142,17 +142,17 @@ def compare(
         The table, with lead-2 and base first.
 
     Raises:
-        LabError: A dial does not fit the model; told before anything is trained.
+        LabError: A dial or the data do not fit; told before anything is trained or written.
     """
     from labkit.dialogues import load_dialogues
 
     data = data or load_dialogues()
-    job = _Job(model, data, training or Training(), evaluation or Evaluation(), Path(root), report, loading)
+    job = _Job(model, data, methods, training or Training(), evaluation or Evaluation(), Path(root), report, loading)
     if not seeds:
         raise LabError("no seed is given: name at least one, such as 0")
-    for method in methods:
-        job.check(method)
-    entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), Entry(BASE, BASE, (job.run(None, 0),))]
+    job.check()
+    base = Entry(BASE, BASE, (job.run(None, 0),))  # first, because nothing is written before its model is loaded
+    entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), base]
     entries += [Entry(method.label, method.name, tuple(job.run(method, seed) for seed in seeds)) for method in methods]
     return Comparison(job.name, data.name, tuple(entries))
 
@@ -163,6 +163,7 @@ class _Job:
 
     model: str | Model
     data: Dialogues
+    methods: Sequence[Method]
     training: Training
     evaluation: Evaluation
     root: Path
@@ -175,11 +176,24 @@ class _Job:
 
     @cached_property
     def base(self) -> Model:
-        return load_model(self.model, **self.loading) if isinstance(self.model, str) else self.model
+        model = load_model(self.model, **self.loading) if isinstance(self.model, str) else self.model
+        if model.method is not None:
+            raise LabError(f"{model.name} already has {model.method.label}: compare from the base model instead")
+        for method in self.methods:
+            method.check(shape_of_config(model.net.config.to_dict(), model.name))
+        return model
 
-    def check(self, method: Method) -> None:
-        if self.name in FLAN_T5 or revision_of(self.name):
-            method.check(shape_of(self.name))
+    def check(self) -> None:
+        """Refuse what cannot be compared, as far as that is known without loading a model."""
+        if (rows := len(self.data.head(test=self.evaluation.rows).test)) < 2:
+            raise LabError(f"{rows} test rows of {self.data.name} make no interval: use 2 or more")
+        if self.methods and not (len(self.data.train) and len(self.data.validation)):
+            raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
+        if isinstance(self.model, Model):
+            _ = self.base
+        elif self.name in FLAN_T5 or revision_of(self.name):
+            for method in self.methods:
+                method.check(shape_of(self.name))
 
     def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
         test = {
@@ -188,8 +202,12 @@ class _Job:
         }
         if baseline:
             return {"method": {"method": LEAD}, **test}
-        revision = revision_of(self.name) or self.loading.get("revision") or "main"
-        model = {"name": self.name, "revision": revision, "precision": self.loading.get("precision", "auto")}
+        if isinstance(self.model, Model):
+            revision, precision = self.model.revision, self.model.precision
+        else:
+            revision = revision_of(self.name) or self.loading.get("revision") or "main"
+            precision = self.loading.get("precision", "auto")
+        model = {"name": self.name, "revision": revision, "precision": precision}
         if method is None:
             return {"method": None, "model": model, **test}
         training = replace(self.training, learning_rate=self.training.learning_rate or method.learning_rate)
@@ -213,7 +231,11 @@ class _Job:
             count = count_parameters(model)
             run.start(settings)
             results = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
-            results |= train(model, self.data, run, self.training, seed=seed, report=tell)
+            if run.training:  # it was broken off while it was scored
+                model = restore(self.base, method, run.weights)
+            else:
+                train(model, self.data, run, self.training, seed=seed, report=tell)
+            results |= run.training or {}
             results["adapter_bytes"] = run.weight_bytes
         run.start(settings)
         counted = (lambda done: tell({"summaries": done})) if tell else None

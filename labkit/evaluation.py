@@ -29,6 +29,12 @@ class Evaluation:
     beams: int = 1
     max_new_tokens: int = MOST_TOKENS
 
+    def __post_init__(self) -> None:
+        """Refuse what nothing can be scored with."""
+        for name, value in asdict(self).items():
+            if value is not None and value < 1:
+                raise LabError(f"{name} is {value}: use 1 or more")
+
     def settings(self) -> dict[str, Any]:
         """The dials, ready for JSON."""
         return asdict(self)

@@ -35,7 +35,7 @@ def summarize(
         One summary a dialogue, in the order given.
 
     Raises:
-        LabError: A dialogue is empty.
+        LabError: A dialogue is empty, or a number is below 1.
 
     Example:
         >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\n#Person2#: At six."])
@@ -43,6 +43,9 @@ def summarize(
     import torch
     from transformers import GenerationConfig
 
+    for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
+        if value < 1:
+            raise LabError(f"{name} is {value}: use 1 or more")
     for number, dialogue in enumerate(dialogues, 1):
         if not dialogue.strip():
             raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")

@@ -1,7 +1,6 @@
 """Load an encoder-decoder with its tokenizer: embedded, from the Hub, or from a folder."""
 
 import hashlib
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -77,6 +76,8 @@ def load_model(
         raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     device = _device(device)
     source = _source(name)
+    if _folder(name) is None:
+        _ask_hub(name, revision)
     # eager attention is a third faster here on a CPU, where sdpa has no kernel for a trainable position bias
     attention = {"attn_implementation": "eager"} if device == "cpu" else {}
     with quiet():
@@ -90,7 +91,7 @@ def load_model(
                 dtype=torch.float32,
                 **attention,
             )
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:  # broken off, gated, torn, of another architecture: its first line says which
             raise LabError(_why(name, error)) from error
     if precision == "auto":
         precision = "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
@@ -112,7 +113,7 @@ def revision_of(name: str) -> str | None:
 def _folder(name: str) -> Path | None:
     if name in embedded_models():
         return DATA / "models" / name
-    return Path(name) if Path(name).is_dir() else None
+    return Path(name) if name and Path(name).is_dir() else None
 
 
 def _source(name: str) -> str:
@@ -131,9 +132,21 @@ def _source(name: str) -> str:
         raise LabError(
             f"{name} holds no .safetensors weights, and pickled ones are never loaded: save the model as safetensors"
         )
-    if json.loads((folder / "config.json").read_text(encoding="utf-8")).get("is_encoder_decoder") is False:
-        raise LabError(f"{name} is no encoder-decoder: use nano or a google/flan-t5 model")
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "spiece.model")):
+        # transformers would make up an empty tokenizer
+        raise LabError(f"{name} holds no tokenizer.json: save the tokenizer beside the model")
     return str(folder)
+
+
+def _ask_hub(name: str, revision: str | None) -> None:
+    """Ask for the config of a model that was never fetched: transformers would retry for a minute without network."""
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+
+    try:
+        if not try_to_load_from_cache(name, "config.json", revision=revision):
+            get_hf_file_metadata(hf_hub_url(name, "config.json", revision=revision))
+    except Exception as error:
+        raise LabError(_unfetched(name, error)) from error
 
 
 def _device(device: str) -> str:
@@ -146,7 +159,7 @@ def _device(device: str) -> str:
     ]
     if device == "auto":
         return there[-1]
-    if device.split(":")[0] not in there:
+    if device not in (*there, *(f"cuda:{i}" for i in range(torch.cuda.device_count()))):
         raise LabError(f"device {device!r} is not on this machine: use {' or '.join(there)}")
     return device
 
@@ -154,16 +167,27 @@ def _device(device: str) -> str:
 def _why(name: str, error: Exception) -> str:
     """One line for what transformers and the Hub say in many."""
     text = str(error)
-    if "couldn't connect" in text or "offline" in text.lower() or "Can't load" in text or "Connection" in text:
-        return (
-            f"{name} could not be fetched from the Hub: check the name and the network, or use the embedded model nano"
-        )
+    if "Unrecognized configuration class" in text:
+        return f"{name} is no encoder-decoder: use nano or a google/flan-t5 model"
+    signs = ("couldn't connect", "offline", "Can't load", "Connection")
+    if _folder(name) is None and any(sign in text for sign in signs):
+        return _unfetched(name, error)
     if "safetensors" in text:
         return (
             f"{name} holds no .safetensors weights, and pickled ones are never loaded: use another model, such as nano"
         )
-    first = text.splitlines()[0][:120]
-    return f"{name} could not be loaded as an encoder-decoder ({first}): use nano or a google/flan-t5 model"
+    return f"{name} could not be loaded ({_first_line(error)}): use nano or a google/flan-t5 model"
+
+
+def _unfetched(name: str, error: Exception) -> str:
+    return (
+        f"{name} could not be fetched from the Hub ({_first_line(error)}): "
+        "check the name and the network, or use the embedded model nano"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 @contextmanager

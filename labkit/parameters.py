@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from safetensors import SafetensorError, safe_open
 
 from labkit.errors import LabError
 from labkit.paths import DATA
@@ -114,7 +116,18 @@ def shape_of(name: str) -> Shape:
             f"no shape is known for model {name!r}: name an embedded model (nano), "
             f"one of {', '.join(FLAN_T5)}, or a folder with a config.json"
         )
-    return shape_of_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), name)
+    try:
+        shape = shape_of_config(json.loads((folder / "config.json").read_text(encoding="utf-8")), name)
+        files = list(folder.glob("*.safetensors"))
+        # transformers 5 writes that the head is tied whether it is or not: the weights know better
+        return replace(shape, tied_head=not any(_holds_head(file) for file in files)) if files else shape
+    except (UnicodeDecodeError, json.JSONDecodeError, SafetensorError):
+        raise LabError(f"the config.json or the weights of {name} are torn: save or download the model again") from None
+
+
+def _holds_head(file: Path) -> bool:
+    with safe_open(file, framework="numpy") as weights:
+        return "lm_head.weight" in weights.keys()  # noqa: SIM118
 
 
 def shape_of_config(config: dict[str, Any], name: str = "this model") -> Shape:

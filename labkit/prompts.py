@@ -43,7 +43,7 @@ def encode_prompts(tokenizer: Any, dialogues: list[str], limit: int = LIMIT) -> 
 
 
 def _shortened(tokenizer: Any, dialogue: str, limit: int) -> tuple[list[int], int]:
-    turns = dialogue.split("\n")
+    turns = [turn for turn in dialogue.split("\n") if turn.strip()]
     for first in range(1, len(turns)):
         ids = tokenizer(BEFORE + "\n".join(turns[first:]) + AFTER, verbose=False)["input_ids"]
         if len(ids) <= limit:

@@ -93,6 +93,17 @@ class Run:
         with (self.folder / "history.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
+    def rewind(self, step: int) -> None:
+        """Drop what was logged after a step, from which a training that was broken off goes on."""
+        kept = [line for line in self.history if line["step"] <= step]
+        _write(self.folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+
+    @property
+    def training(self) -> dict[str, Any] | None:
+        """What training took and came to; None before its end."""
+        path = self.folder / "training.json"
+        return _read(path) if path.is_file() else None
+
     @property
     def predictions(self) -> list[dict[str, str]]:
         """Rows of id and summary."""
@@ -106,7 +117,7 @@ class Run:
     @property
     def scores(self) -> Scores:
         """ROUGE per dialogue."""
-        return Scores.from_json(self.results["rouge"])
+        return Scores.from_json(self.results.get("rouge", {}))
 
     def finish(self, predictions: list[dict[str, str]], scores: Scores, results: dict[str, Any]) -> None:
         """Write predictions, then scores: the run is finished."""
@@ -150,14 +161,22 @@ def _write(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise LabError(f"{path.parent} has no {path.name}: the run is not finished, start it again") from None
-    except (UnicodeDecodeError, json.JSONDecodeError):
-        raise LabError(f"{path} is damaged: delete the folder and run it again") from None
-    return value
+    if not path.is_file():
+        raise LabError(f"{path.parent} has no {path.name}: the run is not finished, start it again")
+    return _objects(path)[0]
 
 
 def _lines(path: Path) -> list[Any]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+    return _objects(path, lines=True) if path.is_file() else []
+
+
+def _objects(path: Path, lines: bool = False) -> list[dict[str, Any]]:
+    """The one JSON object of a file, or one a line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = [json.loads(part) for part in (text.splitlines() if lines else [text])]
+    except ValueError:  # no UTF-8, or no JSON
+        values = [None]
+    if not all(isinstance(value, dict) for value in values):
+        raise LabError(f"{path} is damaged: delete the folder and run it again")
+    return values

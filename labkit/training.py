@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,8 +51,14 @@ class Training:
         for name in ("steps", "batch_size", "validations", "validation_rows"):
             if getattr(self, name) < 1:
                 raise LabError(f"{name} is {getattr(self, name)}: use 1 or more")
+        if self.patience is not None and self.patience < 1:
+            raise LabError(f"patience is {self.patience}: use 1 or more, or None to train all steps")
         if self.learning_rate is not None and not self.learning_rate > 0:
             raise LabError(f"learning rate {self.learning_rate} is not positive: use something like 0.001")
+        if not 0 <= self.warmup <= 1:
+            raise LabError(f"warmup {self.warmup} is no share: use 0 to 1, such as 0.05")
+        if not self.weight_decay >= 0:
+            raise LabError(f"weight decay {self.weight_decay} is negative: use 0 or a little more, such as 0.01")
         if not 0 <= self.dropout < 1:
             raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.1")
 
@@ -74,7 +81,7 @@ def train(
     Args:
         model: What `attach` returned; its own parameters are trained in place.
         data: Train and validation rows.
-        run: Where history, checkpoints and weights go.
+        run: Where history, checkpoints and weights go; `run.start` was called.
         training: How long and how fast.
         seed: For the order of the data and for dropout.
         report: Called with each line of the history as it is written.
@@ -83,7 +90,8 @@ def train(
         seconds, peak_memory_mib, steps, cut (dialogues that lost turns), and the best validation loss.
 
     Raises:
-        LabError: The model has no method, there are no rows, or the loss is no number any more.
+        LabError: The model has no method, there are no rows, the run was not started, or the loss is no number any
+            more.
     """
     from transformers import EarlyStoppingCallback, Seq2SeqTrainer, set_seed
 
@@ -93,10 +101,13 @@ def train(
         )
     if not len(data.train) or not len(data.validation):
         raise LabError(f"{data.name} has no train or no validation rows: it is for testing only")
+    if not (run.folder / "config.json").is_file():
+        raise LabError(f"{run.folder} was not started: call run.start(settings) first")
     set_dropout(model.net, training.dropout)
     sample = data.head(validation=training.validation_rows)
     wanted = min(len(data.train), training.steps * training.batch_size)
     rows, cut = encode_rows(model, sample.train.shuffle(seed=seed).select(range(wanted)))
+    rows = _in_order(rows, training, seed)
     validation, _ = encode_rows(model, sample.validation)
     set_seed(seed)
     trainer = Seq2SeqTrainer(
@@ -108,9 +119,11 @@ def train(
         callbacks=[_history(run, report), *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
     )
     _only_ours(trainer)
+    checkpoint = _last_checkpoint(run.folder / "checkpoints")
+    run.rewind(int(checkpoint.name.split("-")[1]) if checkpoint else 0)
     started = time.perf_counter()
     with PeakMemory(model.device) as peak, quiet():
-        trainer.train(resume_from_checkpoint=_last_checkpoint(run.folder / "checkpoints"))
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     model.net.eval()
     save(model, run)
@@ -136,6 +149,22 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], in
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
     return encoded, sum(cut > 0 for cut in prompts.turns_cut)
+
+
+def _in_order(rows: list[dict[str, list[int]]], training: Training, seed: int) -> list[dict[str, list[int]]]:
+    """All rows of a training in the order they are seen, batches of like lengths, however often each comes round.
+
+    Trainer draws the order anew in each epoch from the state of dropout's random numbers, which a training that
+    was broken off does not come by again; here it is drawn once, up front.
+    """
+    import torch
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    chooser = torch.Generator().manual_seed(seed)
+    lengths, wanted, order = [len(row["input_ids"]) for row in rows], training.steps * training.batch_size, list[int]()
+    while len(order) < wanted:
+        order += get_length_grouped_indices(lengths, training.batch_size, generator=chooser)
+    return [rows[index] for index in order[:wanted]]
 
 
 def collator(model: Model, multiple: int = 8) -> Any:
@@ -164,7 +193,8 @@ def save(model: Model, run: Run) -> None:
         model.net.save_pretrained(fresh)
     config = fresh / "adapter_config.json"
     if config.is_file():
-        # peft writes the folder that the base was loaded from, which says nothing on another machine
+        # peft writes, here and into a README.md, the folder of the base, which says nothing on another machine
+        (fresh / "README.md").unlink(missing_ok=True)
         write_json(config, json.loads(config.read_text(encoding="utf-8")) | {"base_model_name_or_path": model.name})
     else:
         model.tokenizer.save_pretrained(fresh)
@@ -188,7 +218,7 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
         optim="adamw_torch_fused",
         bf16=model.precision == "bf16",
         use_cpu=model.device == "cpu",
-        train_sampling_strategy="group_by_length",
+        train_sampling_strategy="sequential",  # see _in_order
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",
@@ -244,12 +274,21 @@ def _only_ours(trainer: Any) -> None:
     trainer.remove_callback(PrinterCallback)
 
 
-def _last_checkpoint(folder: Path) -> str | None:
-    """The newest checkpoint that is whole: the trainer's state is written last."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1])):
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return str(checkpoint)
-    return None
+def _last_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that is whole: Trainer's are written file by file and may be cut short."""
+    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
+    return next((checkpoint for checkpoint in checkpoints if _whole(checkpoint)), None)
+
+
+def _whole(checkpoint: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        for file in checkpoint.glob("*.safetensors"):
+            with safe_open(file, "pt"):  # compares the file's length with its header
+                pass
+    except (OSError, ValueError, SafetensorError):
+        return False
+    # torch's files are zip archives, whose table of contents comes last
+    return all(zipfile.is_zipfile(file) for file in checkpoint.glob("*.pt*"))

@@ -12,9 +12,9 @@ from labkit.models import Model, load_model
 
 # FLAN-T5's architecture; the attention is narrower than the model, as in flan-t5-small, so no two sizes are alike
 SIZES = {"d_model": 32, "d_kv": 8, "num_heads": 3, "d_ff": 48, "num_layers": 2, "num_decoder_layers": 2}
-WORDS = """Summarize the following conversation Summary is it you are at to and a of will was I can we meet bring
+TEXT = """Summarize the following conversation Summary is it you are at to and a of will was I can we meet bring
 Anna Ben Cleo Dan tea coffee cake bread train bus bike car Monday Tuesday Friday morning evening station park cafe
-Hello Thanks Bye six seven eight""".split()
+Hello Thanks Bye six seven eight"""
 
 
 def tiny_tokenizer() -> Any:
@@ -24,10 +24,10 @@ def tiny_tokenizer() -> Any:
     from transformers import PreTrainedTokenizerFast
 
     # T5 knows no "<", "{" and "}"
-    characters = sorted(set(string.ascii_letters + string.digits + string.punctuation) - set("<{}")) + ["▁"]
-    pieces = [(f"▁{word}", -2.0) for word in ("#Person1#:", "#Person2#:", *WORDS)]
+    characters = [*sorted(set(string.ascii_letters + string.digits + string.punctuation) - set("<{}")), "▁"]
+    pieces = [(f"▁{word}", -2.0) for word in ("#Person1#:", "#Person2#:", *TEXT.split())]
     special = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
-    tokenizer = Tokenizer(Unigram(special + pieces + [(one, -9.0) for one in characters], unk_id=2))
+    tokenizer = Tokenizer(Unigram([*special, *pieces, *((one, -9.0) for one in characters)], unk_id=2))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()])
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()

@@ -47,9 +47,7 @@ def message(**asked: Any) -> str:
 
 def logits(model: Model) -> torch.Tensor:
     with torch.inference_mode():
-        return model.net(
-            input_ids=torch.tensor([[5, 9, 12, 1]]), labels=torch.tensor([[7, 8, 1]])
-        ).logits  # type: ignore[no-any-return]
+        return model.net(input_ids=torch.tensor([[5, 9, 12, 1]]), labels=torch.tensor([[7, 8, 1]])).logits  # type: ignore[no-any-return]
 
 
 def test_base_has_the_exact_weights_of_its_file_and_an_output_head_of_its_own(tiny: Model, tiny_folder: Path) -> None:
@@ -163,11 +161,9 @@ def test_an_unknown_name_is_refused_with_what_there_is(name: str) -> None:
         (lambda f: (f / "config.json").write_text('{"model_type": "bert"}'), "is no encoder-decoder: use nano"),
         (lambda f: (f / "config.json").write_text('{"model_type": "new"}'), "could not be loaded"),
     ],
-    ids="no config, no tokenizer, pickled, torn weights, torn config, decoder only, encoder only, new type".split(", "),
+    ids=["config", "tokenizer", "pickled", "torn weights", "torn config", "decoder only", "encoder only", "new type"],
 )
-def test_a_folder_that_cannot_be_loaded_is_refused(
-    copied: Path, spoil: Callable[[Path], Any], expected: str
-) -> None:
+def test_a_folder_that_cannot_be_loaded_is_refused(copied: Path, spoil: Callable[[Path], Any], expected: str) -> None:
     spoil(copied)
     said = message(name=str(copied), device="cpu")
     assert str(copied) in said
@@ -235,7 +231,7 @@ def test_a_model_of_the_hub_without_safetensors_is_refused(monkeypatch: pytest.M
 
 def test_nano_is_under_12_mb_and_holds_safetensors_only() -> None:
     files = [file for file in (DATA / "models" / "nano").rglob("*") if file.is_file()]
-    assert {file.suffix for file in files} == {".json", ".safetensors"}
+    assert {".safetensors"} < {file.suffix for file in files} <= {".json", ".md", ".safetensors", ".txt"}
     assert 0 < sum(file.stat().st_size for file in files) < 12_000_000
 
 

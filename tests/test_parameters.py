@@ -145,8 +145,10 @@ def test_another_architecture_is_refused(config: dict[str, Any], tmp_path: Path)
     assert "\n" not in str(caught.value)
 
 
-def test_a_torn_config_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(LabError, match=r"config\.json.*: ") as caught:
-        shape_of(str(tmp_path))
+@pytest.mark.parametrize("torn", ["config.json", "model.safetensors"])
+def test_a_torn_file_is_refused(torn: str, tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_folder, tmp_path / "torn"))
+    (folder / torn).write_text("{")
+    with pytest.raises(LabError, match=r"the config\.json or the weights of .* are torn: save or download") as caught:
+        shape_of(str(folder))
     assert "\n" not in str(caught.value)

@@ -27,7 +27,9 @@ def test_every_public_name_can_be_imported(name: str) -> None:
 def test_type_checkers_see_the_same_names_from_the_same_modules() -> None:
     tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    seen = {alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    seen = {
+        alias.asname: node.module for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
     assert seen == {name: f"labkit.{home}" for name, home in labkit._HOMES.items()}
 
 

@@ -221,9 +221,7 @@ def test_has_just_the_dropout_that_was_asked_for(tiny: Model, tiny_data: Dialogu
     assert (first == second).item() == (share == 0)
 
 
-def test_writes_a_history_of_steps_losses_and_learning_rates(
-    tiny: Model, tiny_data: Dialogues, tmp_path: Path
-) -> None:
+def test_writes_a_history_of_steps_losses_and_learning_rates(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
     lines: list[dict[str, float]] = []
     _, run, _ = fit(
         tiny, tiny_data, tmp_path / "run", LoRA(), report=lines.append, steps=4, batch_size=4, validations=2, warmup=0.5
@@ -247,9 +245,7 @@ def test_refuses_a_model_without_a_method(tiny: Model, tiny_data: Dialogues, tmp
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_refuses_data_without_rows_to_learn_from(
-    tiny: Model, tiny_data: Dialogues, tmp_path: Path, split: str
-) -> None:
+def test_refuses_data_without_rows_to_learn_from(tiny: Model, tiny_data: Dialogues, tmp_path: Path, split: str) -> None:
     with pytest.raises(LabError, match="no train or no validation rows"):
         fit(tiny, tiny_data.head(**{split: 0}), tmp_path / "run", LoRA())
 

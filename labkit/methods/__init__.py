@@ -76,11 +76,16 @@ def restore(base: Model, method: Method, folder: Path) -> Model:
 
     Returns:
         The trained model, in eval mode.
+
+    Raises:
+        LabError: There are no trained weights, or the model has a method already.
     """
     from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
 
     _check(base, method)
+    if not list(folder.glob("*.safetensors")):
+        raise LabError(f"{folder} holds no trained .safetensors weights: train first, or name a run's own folder")
     with quiet():
         if isinstance(method, FullFineTuning):
             how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}

@@ -55,7 +55,7 @@ class LoRA(Method):
             )
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")
-        if self.alpha is not None and self.alpha <= 0:
+        if self.alpha is not None and not self.alpha > 0:
             raise LabError(f"alpha {self.alpha} is not positive: use the rank or twice the rank")
         if not 0 <= self.dropout < 1:
             raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.05")

@@ -1,0 +1,386 @@
+"""The command line: results on standard output, one line for a mistake, and nothing written before it is told."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import typer.main
+
+import labkit.comparison
+from labkit.cli import app, main
+from labkit.dialogues import Dialogues
+from labkit.errors import LabError
+from labkit.generation import summarize
+from labkit.models import Model
+
+SHORT = ["--steps", "2", "--batch-size", "2"]
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+class Said(NamedTuple):
+    """What a command line came to."""
+
+    code: int
+    out: str
+    err: str
+
+
+Say = Callable[..., Said]
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Say:
+    """Runs a command line in an empty folder."""
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+
+    def run(*arguments: str, stdin: bytes = b"") -> Said:
+        monkeypatch.setattr(sys, "argv", ["labkit", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Said(int(end.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def data_folder(tiny_data: Dialogues, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tiny data as files that a user might have."""
+    folder = tmp_path_factory.mktemp("data") / "meetings"
+    folder.mkdir()
+    for split in ("train", "validation", "test"):
+        lines = [json.dumps(row) for row in getattr(tiny_data, split).to_list()]
+        (folder / f"{split}.jsonl").write_text("\n".join(lines) + "\n")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def stored(tiny: Model, data_folder: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of runs with lead-2, base and one LoRA in it."""
+    out = tmp_path_factory.mktemp("cli") / "runs"
+    command = ["train", "--model", tiny.name, "--data", data_folder, *SHORT, "--out", str(out), "--json"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["labkit", *command])
+        with pytest.raises(SystemExit, match="0"):
+            main()
+    return out
+
+
+@pytest.fixture(scope="session")
+def pickled(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A model folder as it was before safetensors."""
+    import torch
+    from safetensors.torch import load_file
+
+    folder = tmp_path_factory.mktemp("old") / "pickled"
+    shutil.copytree(tiny_folder, folder)
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    return str(folder)
+
+
+def one_object(said: Said) -> dict[str, Any]:
+    assert said.code == 0
+    assert said.err == ""
+    assert said.out.count("\n") == 1
+    found = json.loads(said.out)
+    assert isinstance(found, dict)
+    return found
+
+
+def run_folder(out: Path, method: str) -> str:
+    (folder,) = out.glob(f"{method}-*")
+    return str(folder)
+
+
+def test_counts_parameters_exactly_without_weights(say: Say) -> None:
+    said = say("params", "--method", "lora", "--rank", "32", "--model", "google/flan-t5-base", "--json")
+    found = one_object(said)
+    # published with the lab that everybody copies: 3,538,944 of 251,116,800
+    assert (found["trainable"], found["total"]) == (3_538_944, 251_116_800)
+    assert found["percent"] == pytest.approx(100 * 3_538_944 / 251_116_800)
+    assert found["rank"] == 32
+    assert found["adapter_bytes"] == 4 * 3_538_944
+
+
+def test_says_parameters_in_a_line(say: Say) -> None:
+    said = say("params", "--method", "lora", "--rank", "32", "--model", "google/flan-t5-base")
+    assert said.out == ("lora rank=32 on google/flan-t5-base trains 3,538,944 of 251,116,800 parameters, 1.409 %\n")
+
+
+def test_compares_as_one_json_object(say: Say, tiny: Model, data_folder: str, tmp_path: Path) -> None:
+    command = ["compare", "--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--tokens", "3"]
+    found = one_object(say(*command, "--seeds", "2", "--lora-dropout", "0.1", "--json"))
+    assert [row["method"] for row in found["rows"]] == ["lead-2", "base", "full", "lora", "prompt-tuning"]
+    assert [row["seeds"] for row in found["rows"]] == [1, 1, 2, 2, 2]
+    assert found["rows"][3]["label"] == "lora rank=2 dropout=0.1"
+    assert len(found["differences"]) == 10
+    assert {"method", "against", "rouge1", "interval", "real"} == found["differences"][0].keys()
+    assert len(list((tmp_path / "work" / "runs").iterdir())) == 2 + 3 * 2
+
+
+def test_trains_as_one_json_object(say: Say, tiny: Model, data_folder: str) -> None:
+    command = ["train", "--method", "prompt-tuning", "--model", tiny.name, "--data", data_folder, *SHORT, "--seed", "3"]
+    found = one_object(say(*command, "--tokens", "5", "--json"))
+    assert found["method"] == "prompt-tuning"
+    assert found["trainable"] == 5 * 32
+    config = json.loads((Path(found["runs"][0]) / "config.json").read_text())
+    assert config["seed"] == 3
+    assert config["training"]["batch_size"] == 2
+
+
+def test_evaluates_a_run_as_it_was_scored(say: Say, data_folder: str, stored: Path) -> None:
+    found = one_object(say("evaluate", run_folder(stored, "lora"), "--data", data_folder, "--json"))
+    kept = one_object(say("runs", "--out", str(stored), "--json"))["runs"]
+    assert found["rows"] == 6
+    assert found["data"] == "meetings"
+    assert found["rouge1"] == pytest.approx(next(r["rouge1"] for r in kept if r["method"] == "lora"), abs=1e-6)
+    low, high = found["rouge1_interval"]
+    assert low <= found["rouge1"] <= high <= 1
+    assert found["rouge1"] <= found["rouge1_max"]
+
+
+def test_evaluates_lead_and_base(say: Say, tiny: Model, data_folder: str, stored: Path) -> None:
+    lead = one_object(say("evaluate", "--lead", "--data", data_folder, "--json"))
+    base = one_object(say("evaluate", "--model", tiny.name, "--data", data_folder, "--json"))
+    kept = {run["method"]: run for run in one_object(say("runs", "--out", str(stored), "--json"))["runs"]}
+    assert lead["rouge1"] == pytest.approx(kept["lead-2"]["rouge1"], abs=1e-6)
+    assert base["rouge1"] == pytest.approx(kept["base"]["rouge1"], abs=1e-6)
+
+
+def test_evaluates_the_handwritten_dialogues(say: Say) -> None:
+    found = one_object(say("evaluate", "--lead", "--data", "handwritten", "--json"))
+    assert found["rows"] >= 60
+    assert 0.1 < found["rouge1"] < 0.5
+
+
+def test_reads_a_file_whose_columns_have_other_names(say: Say, tiny_data: Dialogues, tmp_path: Path) -> None:
+    rows = [{"text": row["dialogue"], "short": row["summaries"][0]} for row in tiny_data.train.to_list()]
+    (tmp_path / "chats.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    command = ["evaluate", "--lead", "--data", str(tmp_path / "chats.jsonl")]
+    found = one_object(say(*command, "--columns", "dialogue=text", "--columns", "summary=short", "--json"))
+    assert found["data"] == "chats.jsonl"
+
+
+def test_lists_runs_the_newest_first(say: Say, stored: Path, tiny: Model) -> None:
+    found = one_object(say("runs", "--out", str(stored), "--json"))["runs"]
+    assert {run["method"] for run in found} == {"lora", "base", "lead-2"}
+    assert found[0]["method"] == "lora"
+    assert found[0]["model"] == tiny.name
+    assert found[0]["data"] == "meetings"
+    assert all(run["finished"] for run in found)
+    assert one_object(say("runs", "--json")) == {"runs": []}
+
+
+def test_lists_a_folder_of_other_things_too(say: Say, tiny_folder: Path) -> None:
+    # a model has a config.json as well
+    (run,) = one_object(say("runs", "--out", str(tiny_folder.parent), "--json"))["runs"]
+    assert run["finished"] is False
+    assert "not finished" in say("runs", "--out", str(tiny_folder.parent)).out
+
+
+def test_summarizes_what_standard_input_gives(say: Say, tiny: Model) -> None:
+    dialogue = "#Person1#: Hello Anna, can we meet?\n#Person2#: On Monday."
+    said = say("summarize", "--model", tiny.name, "--json", stdin=dialogue.encode())
+    assert one_object(said) == {"summary": summarize(tiny, [dialogue])[0]}
+
+
+def test_summarizes_an_argument_with_written_line_breaks(say: Say, tiny: Model, stored: Path) -> None:
+    said = say("summarize", r"#Person1#: Hello Anna.\n#Person2#: Bye.", "--run", run_folder(stored, "lora"))
+    assert said.code == 0
+    assert said.out.count("\n") == 1
+    assert said.err == ""
+
+
+def test_prints_tables_that_fit_a_terminal(
+    say: Say, tiny: Model, data_folder: str, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    same = ["--model", tiny.name, "--data", data_folder, *SHORT, "--out", str(stored)]
+    said = say("compare", *same, "--methods", "lora")
+    assert said.code == 0
+    for word in ("lead-2", "base", "lora", "ROUGE-1", "peak memory", "lora minus base"):
+        assert word in said.out
+    assert all(len(line) <= 100 for line in said.out.splitlines())
+    assert "lora" in say("train", *same).out
+    assert "rougeLsum" in say("evaluate", "--lead", "--data", data_folder).out
+    assert "lead-2" in say("runs", "--out", str(stored)).out
+    assert "There are no runs" in say("runs").out
+
+
+@pytest.fixture(scope="session")
+def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Data files with one mistake each."""
+    folder = tmp_path_factory.mktemp("broken")
+    sound = b'{"dialogue": "#Person1#: Hello.", "summary": "A greeting."}\n'
+    files = {
+        "EMPTY": b"",
+        "LATIN": sound + b'{"dialogue": "#Person1#: Caf\xe9.", "summary": "A word."}\n',
+        "NO_SUMMARY": b'{"dialogue": "#Person1#: Hello."}\n',
+        "EMPTY_DIALOGUE": sound + b'{"dialogue": " ", "summary": "Nothing."}\n',
+        "FEW": sound,
+    }
+    for name, content in files.items():
+        (folder / f"{name.lower()}.jsonl").write_bytes(content)
+    return {name: str(folder / f"{name.lower()}.jsonl") for name in [*files, "MISSING"]}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "compare --model TINY --data DATA --methods lora,unknown",
+        "compare --model unknown --data DATA",
+        "compare --model unknown --data DATA --methods full",
+        "compare --model TINY --data DATA --rank 0",
+        "compare --model TINY --data DATA --rank 25",
+        "compare --model TINY --data DATA --tokens 0",
+        "compare --model TINY --data DATA --tokens 300",
+        "compare --model TINY --data DATA --methods full --rank 4",
+        "compare --model TINY --data DATA --methods lora --tokens 4",
+        "compare --model TINY --data DATA --seeds 0",
+        "compare --model TINY --data DATA --seeds -1",
+        "compare --model TINY --data DATA --steps 0",
+        "compare --model TINY --data DATA --lr -1",
+        "compare --model TINY --data DATA --dropout 1",
+        "compare --model TINY --data DATA --patience 0",
+        "compare --model TINY --data DATA --rows 0",
+        "compare --model TINY --data DATA --rows 1",
+        "compare --model TINY --data DATA --beams 0",
+        "compare --model TINY --data DATA --targets x",
+        "compare --model TINY --data DATA --bias x",
+        "compare --model TINY --data DATA --init x",
+        "compare --model TINY --data DATA --device tpu",
+        "compare --model TINY --data DATA --precision fp16",
+        "compare --model TINY --data DATA --columns dialogue",
+        "compare --model TINY --data handwritten",
+        "compare --model TINY --data DATA --out FEW",
+        "compare --model TINY --data unknown",
+        "compare --model TINY --data MISSING",
+        "compare --model TINY --data EMPTY",
+        "compare --model TINY --data LATIN",
+        "compare --model TINY --data NO_SUMMARY",
+        "compare --model TINY --data EMPTY_DIALOGUE",
+        "compare --model TINY --data FEW",
+        "compare --model PICKLED --data DATA",
+        "train --model TINY --data DATA --method unknown",
+        "train --model TINY --data DATA --method full --rank 4",
+        "train --model PICKLED --data DATA",
+        "evaluate DATA --data DATA",
+        "evaluate MISSING --data DATA",
+        "evaluate BASE_RUN --data DATA",
+        "evaluate LEAD_RUN --data DATA",
+        "evaluate --lead --data EMPTY",
+        "evaluate --lead --data DATA --rows 1",
+        "evaluate --lead --data DATA --beams 0",
+        "evaluate --model PICKLED --data DATA",
+        "summarize Hello --model unknown",
+        "summarize Hello --model PICKLED",
+        "summarize Hello --model DATA",
+        "summarize Hello --model TINY --beams 0",
+        "summarize Hello --run DATA",
+        "summarize",
+        "params --model unknown",
+        "params --model TINY --rank 25",
+        "params --model TINY --rank 0",
+        "params --model TINY --method unknown",
+        "params --model TINY --method full --rank 4",
+        "params --model TINY --method prompt-tuning --tokens 300",
+    ],
+)
+def test_tells_a_mistake_in_one_line_and_writes_nothing(
+    say: Say,
+    line: str,
+    tiny: Model,
+    data_folder: str,
+    pickled: str,
+    broken_files: dict[str, str],
+    stored: Path,
+    tmp_path: Path,
+) -> None:
+    places = {"TINY": tiny.name, "DATA": data_folder, "PICKLED": pickled, **broken_files}
+    places |= {"BASE_RUN": run_folder(stored, "base"), "LEAD_RUN": run_folder(stored, "lead-2")}
+    said = say(*(places.get(word, word) for word in line.split()))
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.startswith("labkit: ")
+    assert said.err.count("\n") == 1
+    assert ": " in said.err.removeprefix("labkit: ")
+    assert "Traceback" not in said.err
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_tells_of_a_dialogue_that_is_not_utf_8(say: Say, tiny: Model) -> None:
+    said = say("summarize", "--model", tiny.name, stdin=b"#Person1#: Caf\xe9.")
+    assert said == Said(2, "", "labkit: the dialogue is not UTF-8 text: save it again as UTF-8\n")
+    assert say("summarize", "Caf\udce9", "--model", tiny.name) == said
+
+
+@pytest.mark.parametrize(
+    "line", ["compare --unknown", "compare --rank x", "unknown", "summarize a b", "params --method", "--rank 3"]
+)
+def test_tells_a_wrong_option_in_a_few_lines(say: Say, line: str, tmp_path: Path) -> None:
+    said = say(*line.split())
+    assert said.code == 2
+    assert said.out == ""
+    assert said.err.count("\n") <= 6
+    assert "Traceback" not in said.err
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_shows_the_traceback_only_when_it_is_asked_for(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["labkit", "--debug", "params", "--rank", "0"])
+    with pytest.raises(LabError, match="rank 0"):
+        main()
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_is_the_same_when_called_as_a_program(debug: bool, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "labkit.cli", *(["--debug"] if debug else []), "params", "--rank", "0"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert ("Traceback" in done.stderr) == debug
+    assert "rank 0 is no rank" in done.stderr.splitlines()[-1]
+    if not debug:
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+
+
+def test_says_nothing_but_its_result_when_called_as_a_program(tiny: Model, data_folder: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "labkit.cli", "train", "--model", tiny.name, "--data", data_folder, *SHORT]
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["method"] == "lora"
+
+
+def test_says_how_to_go_on_after_ctrl_c(
+    say: Say, monkeypatch: pytest.MonkeyPatch, tiny: Model, data_folder: str
+) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(labkit.comparison, "compare", stop)
+    said = say("compare", "--model", tiny.name, "--data", data_folder)
+    assert said == Said(130, "", "labkit: stopped; the same command goes on from the last checkpoint\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_explains_every_option_in_help(say: Say, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    said = say(command, "--help")
+    assert said.code == 0
+    for option in COMMANDS[command].params:
+        assert option.help, option.name
+        name = option.opts[0]
+        assert name in said.out if name.startswith("-") else name.upper() in said.out.upper()
+
+
+def test_shows_help_when_called_with_nothing(say: Say) -> None:
+    said = say()
+    assert all(command in said.out + said.err for command in COMMANDS)

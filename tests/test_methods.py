@@ -1,0 +1,401 @@
+"""Every method with its variants goes through the same checks, on a tiny T5; then what is peculiar to each."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from labkit.dialogues import Dialogues
+from labkit.errors import LabError
+from labkit.generation import summarize
+from labkit.methods import (
+    METHODS,
+    FullFineTuning,
+    LoRA,
+    Method,
+    PromptTuning,
+    attach,
+    from_dials,
+    make_method,
+    restore,
+)
+from labkit.models import Model
+from labkit.parameters import count_parameters, shape_of
+from labkit.prompts import LIMIT
+from labkit.runs import Run
+from labkit.training import encode_rows, save
+
+CASES: dict[str, Method] = {
+    "full": FullFineTuning(),
+    "lora": LoRA(),
+    "lora rank 1": LoRA(rank=1),
+    "lora all targets": LoRA(targets=("all",)),
+    "lora dora": LoRA(dora=True),
+    "lora rslora": LoRA(rank=4, alpha=4, rslora=True),
+    "lora dropout": LoRA(dropout=0.5),
+    "lora bias": LoRA(bias="all"),
+    "prompt tuning vocabulary": PromptTuning(tokens=5),
+    "prompt tuning text": PromptTuning(tokens=5, init="text"),
+    "prompt tuning random": PromptTuning(tokens=5, init="random"),
+}
+LORA = [name for name in CASES if name.startswith("lora")]
+every_method = pytest.mark.parametrize("method", CASES.values(), ids=CASES)
+every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], ids=LORA)
+
+
+def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
+    """The first eight training rows, just as a training gets them."""
+    from transformers import DataCollatorForSeq2Seq
+
+    rows, _ = encode_rows(model, data.train.select(range(8)))
+    collator = DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=8)
+    return dict(collator(rows))
+
+
+def train_steps(model: Model, data: Dialogues, steps: int) -> dict[str, torch.Tensor]:
+    """Train, and give the entries of each trainable weight that got a gradient in one of the steps."""
+    model.net.train()
+    torch.manual_seed(0)  # of the dropout
+    trainable = {name: p for name, p in model.net.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.AdamW(trainable.values(), lr=1e-2)
+    reached = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in trainable.items()}
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model.net(**batch(model, data)).loss.backward()
+        for name, parameter in trainable.items():
+            reached[name] |= parameter.grad != 0
+        optimizer.step()
+    model.net.eval()
+    return reached
+
+
+def disturb(model: Model) -> None:
+    """Move all that is trainable away from its start, so that equal outputs prove something."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.net.parameters():
+            if parameter.requires_grad:
+                parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+
+
+def logits(model: Model, data: Dialogues, net: Any = None) -> torch.Tensor:
+    with torch.no_grad():
+        out: torch.Tensor = (net or model.net)(**batch(model, data)).logits
+    return out
+
+
+def weights(net: Any) -> dict[str, torch.Tensor]:
+    """A copy of all weights under the names they have in the base model."""
+    return {
+        name.removeprefix("base_model.").removeprefix("model.").replace(".base_layer", ""): p.detach().clone()
+        for name, p in net.named_parameters()
+    }
+
+
+# --- what holds for every method ---
+
+
+def test_the_matrix_holds_every_method() -> None:
+    assert {type(method) for method in CASES.values()} == set(METHODS.values())
+
+
+@every_method
+def test_base_keeps_its_weights_bit_by_bit_when_a_method_is_attached_and_trained(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    before = weights(tiny.net)
+    model = attach(tiny, method)
+    train_steps(model, tiny_data, 1)
+    after = weights(tiny.net)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert tiny.method is None
+    assert not any(module.training for module in tiny.net.modules())
+
+
+@every_method
+def test_training_leaves_what_is_frozen_bit_by_bit_as_in_the_base(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    base, model = weights(tiny.net), attach(tiny, method)
+    train_steps(model, tiny_data, 1)
+    after = weights(model.net)
+    frozen = {name for name in base if torch.equal(base[name], after[name])}
+    assert frozen == (set() if isinstance(method, FullFineTuning) else set(base))
+
+
+@every_method
+def test_predicted_count_is_the_actual_one(method: Method, tiny: Model) -> None:
+    assert method.count(shape_of(tiny.name)) == count_parameters(attach(tiny, method))
+
+
+@every_method
+def test_every_trainable_row_gets_a_gradient_within_two_steps(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    model = attach(tiny, method)
+    inputs = batch(model, tiny_data)
+    reached = train_steps(model, tiny_data, 2)
+    assert sum(mask.numel() for mask in reached.values()) == method.trainable(shape_of(tiny.name))
+    for name, mask in reached.items():
+        rows = mask.any(dim=1) if mask.ndim == 2 else mask
+        if isinstance(method, FullFineTuning):
+            rows = rows[reachable(name, inputs, len(rows))]
+        assert rows.all(), f"{int((~rows).sum())} of {len(rows)} rows of {name} get no gradient"
+
+
+def reachable(name: str, inputs: dict[str, torch.Tensor], rows: int) -> list[int]:
+    """Rows of a weight of the base that a batch can reach.
+
+    Words that are neither read nor written in the batch have an embedding without a gradient, and so have the
+    position biases of distances that do not occur. (The softmax reaches every row of the output head.)
+    """
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    if name == "shared.weight":
+        read = torch.cat([inputs["input_ids"].flatten(), inputs["labels"].flatten()])
+        return sorted(set(read[read >= 0].tolist()))  # pad, 0, is what the decoder starts from
+    if "relative_attention_bias" in name:
+        encoder = name.startswith("encoder")
+        length = int(inputs["attention_mask"].sum(1).max() if encoder else (inputs["labels"] != -100).sum(1).max())
+        distances = torch.arange(1 - length, length if encoder else 1)
+        buckets = T5Attention._relative_position_bucket(distances, encoder, num_buckets=rows, max_distance=128)
+        return sorted(set(buckets.tolist()))
+    return list(range(rows))
+
+
+@every_method
+def test_what_was_saved_and_restored_gives_the_same_logits(
+    method: Method, tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    model, run = attach(tiny, method), Run(tmp_path / "run")
+    disturb(model)
+    run.start({"method": method.dials()})
+    save(model, run)
+    kept = from_dials(json.loads((tmp_path / "run" / "config.json").read_text())["method"])
+    assert kept == method
+    again = restore(tiny, kept, run.weights)
+    assert again.method == method
+    assert not any(module.training for module in again.net.modules())
+    expected = logits(model, tiny_data)
+    assert (expected - logits(tiny, tiny_data)).abs().max() > 0.01
+    torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=1e-6)
+
+
+@every_method
+def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
+    method: Method, tiny: Model, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    run = Run(tmp_path / "run")
+    run.start({"method": method.dials()})
+    save(attach(tiny, method), run)
+    (file,) = run.weights.glob("*model.safetensors")
+    assert sum(weight.numel() for weight in load_file(file).values()) == method.trainable(shape_of(tiny.name))
+    assert {path.suffix for path in run.weights.iterdir()} <= {".safetensors", ".json", ".md"}
+
+
+@every_method
+def test_the_same_seed_gives_the_same_start_and_another_seed_another(method: Method, tiny: Model) -> None:
+    first, same, other = (weights(attach(tiny, method, seed=seed).net) for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    by_chance = not isinstance(method, FullFineTuning) and getattr(method, "init", None) != "text"
+    assert any(not torch.equal(first[name], other[name]) for name in first) == by_chance
+
+
+@every_method
+def test_attaching_leaves_the_random_numbers_of_others_alone(method: Method, tiny: Model) -> None:
+    before = torch.get_rng_state()
+    attach(tiny, method, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@every_method
+def test_generation_starts_from_the_logits_that_training_computes(
+    method: Method, tiny: Model, tiny_data: Dialogues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, first = attach(tiny, method), []
+    disturb(model)
+    generate = model.net.generate
+
+    def listen(**asked: Any) -> Any:
+        out = generate(**asked, output_logits=True, return_dict_in_generate=True)
+        first.append(out.logits[0])
+        return out.sequences
+
+    monkeypatch.setattr(model.net, "generate", listen)
+    for dialogue in tiny_data.train["dialogue"][:8]:  # one by one, while training pads them to one length
+        summarize(model, [dialogue], max_new_tokens=3)
+    torch.testing.assert_close(torch.cat(first), logits(model, tiny_data)[:, 0], rtol=0, atol=1e-5)
+
+
+@every_method
+def test_a_prompt_with_its_virtual_tokens_stays_within_the_models_limit(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    model = attach(tiny, method)
+    long = tiny_data.train.select(range(1)).map(lambda row: {"dialogue": row["dialogue"] + "\n" + "tea " * 600})
+    (row,), cut = encode_rows(model, long)
+    assert len(row["input_ids"]) + method.virtual_tokens == LIMIT
+    assert cut == 1
+
+
+@every_method
+def test_a_model_that_has_a_method_takes_no_second_one(method: Method, tiny: Model, tmp_path: Path) -> None:
+    model = attach(tiny, method)
+    refused = f"already has {method.name}.*: attach to the base model instead"
+    with pytest.raises(LabError, match=refused):
+        attach(model, LoRA())
+    with pytest.raises(LabError, match=refused):
+        restore(model, method, tmp_path)
+
+
+@every_method
+def test_a_folder_without_weights_is_refused(method: Method, tiny: Model, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"holds no trained \.safetensors weights: train first") as caught:
+        restore(tiny, method, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+# --- LoRA ---
+
+
+@every_lora
+def test_lora_starts_as_exactly_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    assert torch.equal(logits(attach(tiny, method), tiny_data), logits(tiny, tiny_data))
+
+
+# as transformers 5 says of every T5 that it is tied, peft is surprised that this one is not
+@pytest.mark.filterwarnings("ignore:Input and output embeddings are no longer tied after merging")
+@every_lora
+def test_lora_that_is_merged_writes_the_same(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    merged = copy.deepcopy(model.net).merge_and_unload()
+    assert sum(p.numel() for p in merged.parameters()) == count_parameters(tiny).total
+    torch.testing.assert_close(logits(model, tiny_data, merged), logits(model, tiny_data), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("method", "scale"),
+    [
+        (LoRA(rank=4), 2.0),  # alpha / rank, with alpha twice the rank
+        (LoRA(rank=4, alpha=4), 1.0),
+        (LoRA(rank=4, alpha=6), 1.5),
+        (LoRA(rank=4, alpha=4, rslora=True), 2.0),  # alpha / sqrt(rank)
+    ],
+)
+def test_loras_change_is_b_times_a_scaled_by_alpha_over_rank(method: LoRA, scale: float, tiny: Model) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    layer = model.net.base_model.model.encoder.block[0].layer[0].SelfAttention.q
+    a, b, x = layer.lora_A["default"].weight, layer.lora_B["default"].weight, torch.randn(7, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(layer(x), layer.base_layer(x) + scale * x @ a.T @ b.T, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("targets", [("q",), ("v", "wo"), ("wi_0", "wi_1"), ("all",)])
+def test_lora_adapts_the_targets_and_nothing_else(targets: tuple[str, ...], tiny: Model) -> None:
+    net = attach(tiny, LoRA(rank=2, targets=targets)).net
+    adapted = {name.split(".")[-4] for name, p in net.named_parameters() if p.requires_grad and "lora_A" in name}
+    assert adapted == {"q", "k", "v", "o", "wi_0", "wi_1", "wo"} if targets == ("all",) else adapted == set(targets)
+
+
+# --- prompt tuning ---
+
+
+def start(model: Model) -> torch.Tensor:
+    table: torch.Tensor = model.net.prompt_encoder["default"].embedding.weight.detach()
+    return table
+
+
+def test_only_the_encoder_gets_virtual_tokens(tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, PromptTuning(tokens=5))
+    assert start(model).shape == (5, 32)
+    inputs = batch(model, tiny_data)
+    with torch.no_grad():
+        out = model.net(**inputs)
+    assert out.encoder_last_hidden_state.shape[1] == 5 + inputs["input_ids"].shape[1]
+    assert out.logits.shape[1] == inputs["labels"].shape[1]
+
+
+def test_virtual_tokens_from_the_vocabulary_are_embeddings_of_ordinary_tokens(tiny: Model) -> None:
+    table, special = tiny.net.shared.weight.detach(), set(tiny.tokenizer.all_special_ids)
+    chosen = [(table == row).all(dim=1).nonzero().flatten().tolist() for row in start(attach(tiny, PromptTuning(200)))]
+    assert all(len(ids) == 1 and ids[0] not in special and ids[0] < len(tiny.tokenizer) for ids in chosen)
+    assert len({ids[0] for ids in chosen}) > 50  # of 142; 200 draws give 107 on average
+
+
+def test_virtual_tokens_from_text_are_its_embeddings_over_and_over(tiny: Model) -> None:
+    model = attach(tiny, PromptTuning(tokens=5, init="text", text="tea cake"))
+    tea, cake = tiny.tokenizer.convert_tokens_to_ids(["▁tea", "▁cake"])
+    assert torch.equal(start(model), tiny.net.shared.weight[[tea, cake, tea, cake, tea]])
+
+
+def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Model) -> None:
+    drawn = start(attach(tiny, PromptTuning(tokens=200, init="random")))
+    # 6,400 draws: the spread is known to 0.9 % (one standard error), so 5 % is more than five of them
+    assert float(drawn.std() / tiny.net.shared.weight.detach().std()) == pytest.approx(1, abs=0.05)
+
+
+# --- dials ---
+
+
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        (lambda: LoRA(rank=0), "rank 0 is no rank: use 1 or more"),
+        (lambda: LoRA(rank=-3), "rank -3 is no rank: use 1 or more"),
+        (lambda: LoRA(targets=("q", "w")), "unknown LoRA target w: use all, or some of q, k, v, o, wi_0, wi_1, wo"),
+        (lambda: LoRA(targets=()), "unknown LoRA target (none given): use all"),
+        (lambda: LoRA(alpha=0), "alpha 0 is not positive: use the rank or twice the rank"),
+        (lambda: LoRA(alpha=float("nan")), "alpha nan is not positive: use"),
+        (lambda: LoRA(dropout=1), "dropout 1 is no share: use 0 to below 1"),
+        (lambda: LoRA(dropout=-0.1), "dropout -0.1 is no share: use 0 to below 1"),
+        (lambda: LoRA(bias="some"), "unknown bias 'some': use one of none, all, lora_only"),
+        (lambda: PromptTuning(tokens=0), "0 virtual tokens are none: use 1 or more"),
+        (lambda: PromptTuning(tokens=257), "257 virtual tokens leave no room for the dialogue: use 256 at most"),
+        (lambda: PromptTuning(init="zeros"), "unknown init 'zeros': use one of vocabulary, text, random"),
+        (lambda: PromptTuning(init="text", text=" \n"), "init='text' needs words to start from: give text="),
+        (lambda: make_method("qlora"), "unknown method 'qlora': use one of full, lora, prompt-tuning"),
+        (lambda: make_method("lora", tokens=3), "lora has no dial 'tokens': it has rank, alpha, targets"),
+        (lambda: make_method("full", rank=3), "full has no dial 'rank': it has none"),
+        (lambda: make_method("lora", rank=0), "rank 0 is no rank: use 1 or more"),
+    ],
+)
+def test_a_bad_dial_is_refused_in_one_line(ask: Callable[[], Method], expected: str) -> None:
+    with pytest.raises(LabError) as caught:
+        ask()
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("targets", "width"), [(("q", "v"), 24), (("wi_0", "wo"), 32), (("all",), 24)])
+def test_a_rank_above_the_width_of_a_target_is_refused(targets: tuple[str, ...], width: int, tiny: Model) -> None:
+    attach(tiny, LoRA(rank=width, targets=targets))
+    above = LoRA(rank=width + 1, targets=targets)
+    for ask in (lambda: attach(tiny, above), lambda: above.count(shape_of(tiny.name))):
+        with pytest.raises(LabError, match=f"rank {width + 1} is above {width}, .*: use 1 to {width}$") as caught:
+            ask()
+        assert "\n" not in str(caught.value)
+
+
+def test_make_method_keeps_the_default_of_a_dial_that_is_none() -> None:
+    assert make_method("lora", rank=4, alpha=None, dropout=None) == LoRA(rank=4)
+
+
+@pytest.mark.parametrize(
+    ("method", "label"),
+    [
+        (FullFineTuning(), "full"),
+        (LoRA(), "lora"),
+        (LoRA(rank=16, targets=("q", "wo")), "lora rank=16 targets=q,wo"),
+        (PromptTuning(tokens=8, init="text", text="Sum it up"), "prompt-tuning tokens=8 init=text text=Sum_it_up"),
+    ],
+)
+def test_label_names_the_dials_that_were_turned(method: Method, label: str) -> None:
+    assert method.label == label
