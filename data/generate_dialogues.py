@@ -45,17 +45,22 @@ def row(situations: list[Situation], split: str, index: int) -> dict[str, Any]:
         "frame": {
             "situation": drawn.situation,
             "outcome": drawn.outcome,
-            "details": [{"name": name, "value": value} for name, value in drawn.details.items()],
+            "details": [[name, value] for name, value in drawn.details.items()],
         },
         "actions": drawn.actions,
     }
+
+
+def as_line(row: dict[str, Any]) -> str:
+    """A row as it stands in the file."""
+    return json.dumps(row, separators=(",", ":"))
 
 
 def write() -> None:
     """Write every generated split; a file appears only when it is complete."""
     situations = load_situations()
     for split, size in SIZES.items():
-        lines = [json.dumps(row(situations, split, index)) for index in range(size)]
+        lines = [as_line(row(situations, split, index)) for index in range(size)]
         target = FOLDER / f"{split}.jsonl"
         target.with_suffix(".new").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
         target.with_suffix(".new").replace(target)

@@ -28,7 +28,7 @@ summary of the target task. So it stands to that task as FLAN-T5 stands to Dialo
 | parameters | {parameters:,}, stored in bfloat16 |
 | layers | {layers} + {layers}, width {width}, {heads} heads, feed-forward {ff} |
 | vocabulary | {vocabulary} pieces (SentencePiece Unigram; pad 0, eos 1, unk 2, sentinels last) |
-| trained on | {examples:,} examples, each new; batch 32, AdamW, bfloat16 arithmetic over float32 weights |
+| trained on | {examples:,} examples, each new; batch 32, AdamW, bfloat16 over float32 weights |
 | cost | {minutes:.0f} minutes on 2 CPU cores |
 | loss | {first_loss:.2f} after {first_examples:,} examples, {last_loss:.2f} at the end |
 
@@ -46,7 +46,7 @@ Share of answers that are right to the letter, on dialogues with names and facts
 |---|---|---|---|---|---|
 {course}
 
-Made by `data/pretrain_nano.py`, which resumes where it was stopped; the whole log is `data/recorded/pretrain_{name}.jsonl`.
+Made by `data/pretrain_nano.py`, which resumes where it was stopped; its log is `data/recorded/pretrain_{name}.jsonl`.
 
 ## Limits
 
@@ -67,10 +67,14 @@ def card(name: str) -> str:
     ]
     checked = [line for line in log if "accuracy" in line]
     final = checked[-1]["accuracy"]
-    tasks = [f"| {task} | {WORDINGS[task][0][0]} | {final[task]:.0%} |" for task in final]
+    asked = {"q": "What time is the table for?", "asker": "#Person1#", "person": "#Person1#", "slot": "price"}
+    asked |= {"quote": "Six, then.", "mixed": "(a) ... (b) ... (c) ...", "listed": "1. ... 2. ... 3. ..."}
+    tasks = [f"| {task} | {WORDINGS[task][0][0].format(**asked)} | {final[task]:.0%} |" for task in final]
     shown = ("question", "detail", "headline", "tell")
     course = [
-        f"| {line['examples']:,} | {line['loss']:.2f} | " + " | ".join(f"{line['accuracy'][t]:.0%}" for t in shown) + " |"
+        f"| {line['examples']:,} | {line['loss']:.2f} | "
+        + " | ".join(f"{line['accuracy'][t]:.0%}" for t in shown)
+        + " |"
         for line in checked
     ]
     return CARD.format(

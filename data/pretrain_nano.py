@@ -8,6 +8,7 @@ them. Loss, accuracy per task and time go to data/recorded/pretrain_<name>.jsonl
 """
 
 import argparse
+import itertools
 import json
 import os
 import shutil
@@ -139,7 +140,7 @@ def train(options: argparse.Namespace) -> None:
     if (work / "tokenizer").exists():
         tokenizer = PreTrainedTokenizerFast.from_pretrained(work / "tokenizer")
     else:
-        texts = (text for (text, answer), _ in zip(prompts(10**9), range(60_000)) for text in (text, answer))
+        texts = (text for text, answer in itertools.islice(prompts(10**9), 60_000) for text in (text, answer))
         tokenizer = train_tokenizer(texts, options.vocabulary)
         tokenizer.save_pretrained(work / "tokenizer")
     size = {"d_model": options.width, "d_ff": 2 * options.width, "d_kv": options.head_width}

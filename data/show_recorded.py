@@ -25,7 +25,8 @@ def picture(recorded: dict[str, Any]) -> str:
     rows, scale, left, height = recorded["rows"], 560, 220, 44
     full_height = height * len(rows) + 70
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {full_height}" font-family="sans-serif" font-size="15">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {full_height}" '
+        'font-family="sans-serif" font-size="15">',
         f'<rect width="900" height="{full_height}" rx="8" fill="#ffffff"/>',
         '<text x="20" y="30" font-size="17" fill="#222">Summaries of unseen dialogues: overlap with three references '
         "(ROUGE-1, 95 % interval)</text>",
@@ -52,32 +53,35 @@ def table(recorded: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in recorded["rows"]:
-        own = row["trainable"] > 0
-        gain = "" if "rouge1_gain" not in row else f"{row['rouge1_gain']:+.3f} {interval(row['rouge1_gain_interval'], '+')}"
-        lines.append(
-            f"| {NAMES[row['method']]} | {f'''{row['percent']:.3g} %''' if own else ''} "
-            f"| **{row['rouge1']:.3f}** {interval(row['rouge1_interval'])} "
-            f"| {row['rouge2']:.3f} {interval(row['rouge2_interval'])} | {row['rougeL']:.3f} {interval(row['rougeL_interval'])} "
-            f"| {gain} | {carried[row['label']]['rouge1']:.3f} {interval(carried[row['label']]['rouge1_interval'])} "
-            f"| {f'''{row['train_seconds']:.0f} s''' if own else ''} "
-            f"| {f'''{row['adapter_bytes'] / 1000:,.0f} kB''' if own else ''} |"
-        )
+        own, elsewhere = row["trainable"] > 0, carried[row["label"]]
+        scores = [score(row, measure) for measure in ("rouge1", "rouge2", "rougeL")]
+        columns = [
+            NAMES[row["method"]],
+            f"{row['percent']:.3g} %" if own else "",
+            *scores,
+            score(row, "rouge1_gain", "+") if "rouge1_gain" in row else "",
+            score(elsewhere, "rouge1"),
+            f"{row['train_seconds']:.0f} s" if own else "",
+            f"{row['adapter_bytes'] / 1000:,.0f} kB" if own else "",
+        ]
+        lines.append(f"| {' | '.join(columns)} |")
     seeds = max(row["seeds"] for row in recorded["rows"])
     guess = recorded["template_guesser"]
     lines += [
         "",
-        f"Mean over three references and {seeds} seeds, greedy, all {recorded['dialogues']} test dialogues, 95 % intervals over "
-        f"the dialogues; *hand-written*: ROUGE-1 on {recorded['handwritten'][0]['dialogues']} freely composed dialogues. "
-        f"A guesser that is told situation and outcome, and gives the summary of another such dialogue, has "
-        f"{guess['rouge1']:.3f} {interval(guess['rouge1_interval'])}. "
+        f"Mean over three references and {seeds} seeds, greedy, all {recorded['dialogues']} test dialogues, 95 % "
+        "intervals over the dialogues; *hand-written*: ROUGE-1 on "
+        f"{recorded['handwritten'][0]['dialogues']} freely composed dialogues. A guesser that is told situation and "
+        f"outcome, and gives the summary of another such dialogue, has {score(guess, 'rouge1')}. "
         "All figures are in `data/recorded/compare_nano.json`, written by `data/record.py`.",
     ]
     return "\n".join(lines)
 
 
-def interval(ends: list[float], sign: str = "") -> str:
-    """An interval in square brackets."""
-    return f"[{ends[0]:{sign}.3f}, {ends[1]:{sign}.3f}]"
+def score(row: dict[str, Any], name: str, sign: str = "") -> str:
+    """A figure with its interval in square brackets."""
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
 def readme(text: str, recorded: dict[str, Any]) -> str:

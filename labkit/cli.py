@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from labkit.errors import LabError
+from labkit.terminal import RunBars, console, print_comparison
 
 app = typer.Typer(
     help="Fine-tune a small T5 on dialogue summarization in full, with LoRA and with soft prompts, and compare.\n\n"
@@ -22,8 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-console = Console(stderr=True)  # standard output carries results only
-
 Model = Annotated[str, typer.Option(help="nano, google/flan-t5-small to -xxl, another Hub id, or a folder.")]
 Data = Annotated[
     str, typer.Option(help="nano, handwritten, knkarthick/dialogsum, a csv, jsonl or parquet file, or a folder.")
@@ -103,7 +100,7 @@ def compare(
     if as_json:
         print(json.dumps({"rows": table.rows(), "differences": _differences(table)}))
         return
-    _print_table(table)
+    print_comparison(table)
 
 
 @app.command()
@@ -142,7 +139,7 @@ def train(
     if as_json:
         print(json.dumps(row))
         return
-    _print_table(replace(table, entries=table.entries[1:]))
+    print_comparison(replace(table, entries=table.entries[1:]))
     console.print(f"The run is in {row['runs'][0]}", markup=False, highlight=False, soft_wrap=True)
 
 
@@ -326,7 +323,7 @@ def _run(options: dict[str, Any], names: Sequence[str], seeds: Sequence[int]) ->
         dropout=options["dropout"],
         patience=options["patience"],
     )
-    with _Progress(training.steps) as progress:
+    with RunBars(training.steps) as progress:
         return run_comparison(
             chosen,
             options["model"],
@@ -370,54 +367,6 @@ def _differences(table: Any) -> list[dict[str, Any]]:
         {"method": a, "against": b, "rouge1": d.mean, "interval": [d.low, d.high], "real": bool(d.real)}
         for a, b, d in table.differences()
     ]
-
-
-def _print_table(comparison: Any) -> None:
-    from labkit.plots import COST, QUALITY, cost_cells, quality_cells
-
-    out, rows = Console(soft_wrap=True), comparison.rows()
-    for heads, cells in ((QUALITY, quality_cells), (COST, cost_cells)):
-        table = Table(*heads, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-        for row in rows:
-            table.add_row(*(escape(cell) for cell in cells(row)))
-        out.print(table)
-    for later, earlier, d in comparison.differences():
-        verdict = "real" if d.real else "may be chance"
-        out.print(f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f} {d.high:+.3f}], {verdict}", markup=False)
-    out.print("ROUGE: mean over the references. Intervals: 95 %, over the test dialogues.")
-
-
-class _Progress:
-    """A bar a run on a terminal, nothing elsewhere."""
-
-    def __init__(self, steps: int):
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self.steps = steps
-        self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"),
-            TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal,
-        )  # fmt: skip
-        self.tasks: dict[str, Any] = {}
-
-    def __enter__(self) -> "_Progress":
-        self.bars.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bars.stop()
-
-    def report(self, label: str, news: dict[str, float]) -> None:
-        """Move the bar of one run."""
-        if label not in self.tasks:
-            self.tasks[label] = self.bars.add_task(label, total=self.steps if "step" in news else None, news="")
-        if "step" in news:
-            self.bars.update(self.tasks[label], completed=news["step"])
-        said = " ".join(f"{k.replace('_', ' ')} {v:.3f}" for k, v in news.items() if k in ("loss", "validation_loss"))
-        if "summaries" in news:
-            said = f"{news['summaries']:.0f} summaries written"
-        if said:
-            self.bars.update(self.tasks[label], news=said)
 
 
 if __name__ == "__main__":

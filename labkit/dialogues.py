@@ -104,11 +104,11 @@ def load_dialogues(
         >>> load_dialogues("chats.csv", columns={"dialogue": "text", "summary": "short"})
         Dialogues("chats.csv": train 80, validation 10, test 10)
     """
-    if source in EMBEDDED:
-        return _embedded(str(source))
     columns = columns or {}
     if unknown := set(columns) - set(COLUMNS):
         raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use; map {_quoted(COLUMNS)}")
+    if source in EMBEDDED:
+        return _embedded(str(source))
     path = Path(source).expanduser()
     name = path.resolve().name if path.exists() else str(source)
     tables = _read(str(source), path)
@@ -148,11 +148,12 @@ def _embedded(name: str) -> Dialogues:
     from datasets import Dataset, Features, Value
 
     text = Value("string")
-    frame = {"situation": text, "outcome": text, "details": [{"name": text, "value": text}]}
+    frame = {"situation": text, "outcome": text, "details": [[text]]}  # details: pairs of name and value
     features = Features(id=text, dialogue=text, summaries=[text], topic=text, frame=frame, actions=[text])
     files = {split: split for split in SPLITS} if name == "nano" else {"test": "handwritten"}
     tables = {split: read_file(DATA / "dialogues" / f"{file}.jsonl") for split, file in files.items()}
-    return Dialogues(name, *(Dataset.from_list(tables.get(split, []), features=features) for split in SPLITS))
+    columns = [{column: [row[column] for row in tables.get(split, [])] for column in features} for split in SPLITS]
+    return Dialogues(name, *(Dataset.from_dict(each, features=features) for each in columns))
 
 
 def _read(source: str, path: Path) -> dict[str, Rows]:

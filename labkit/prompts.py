@@ -30,6 +30,8 @@ def encode_prompts(tokenizer: Any, dialogues: list[str], limit: int = LIMIT) -> 
     Raises:
         LabError: The prompt alone leaves no room for a dialogue.
     """
+    if not dialogues:
+        return Prompts([], [])
     frame = len(tokenizer(BEFORE + AFTER)["input_ids"])
     if limit < 2 * frame:
         raise LabError(

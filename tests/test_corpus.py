@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from generate_dialogues import FOLDER, REFERENCES, SIZES, row
+from generate_dialogues import FOLDER, REFERENCES, SIZES, as_line, row
 from screenplay.engine import OUTCOMES, bucket, common, load_situations, named_pools, pool_values
 
 GENERATED = ("train", "validation", "test")
@@ -35,7 +35,7 @@ def everything(rows: Rows) -> list[tuple[str, dict[str, Any]]]:
 def test_is_what_the_generator_writes_byte_for_byte(split: str, lines: dict[str, list[str]]) -> None:
     situations = load_situations()
     for index in range(21):
-        assert json.dumps(row(situations, split, index)) == lines[split][index]
+        assert as_line(row(situations, split, index)) == lines[split][index]
 
 
 def test_is_large_enough(rows: Rows) -> None:
@@ -91,10 +91,10 @@ def test_fills_name_slots_with_names_of_the_split(rows: Rows, split: str) -> Non
         if pool.removeprefix("@") in NAMES
     }
     values = {
-        detail["value"]
+        detail[1]
         for one in rows[split]
         for detail in one["frame"]["details"]
-        if (one["frame"]["situation"], detail["name"]) in slots
+        if (one["frame"]["situation"], detail[0]) in slots
     }
     assert values
     assert {bucket(value) for value in values} == {split}
@@ -123,7 +123,7 @@ def test_says_every_detail_of_a_frame_in_the_dialogue(rows: Rows) -> None:
     for split in GENERATED:
         for one in rows[split]:
             said = one["dialogue"].lower()  # a value may begin a sentence
-            assert all(detail["value"].lower() in said for detail in one["frame"]["details"]), one["id"]
+            assert all(detail[1].lower() in said for detail in one["frame"]["details"]), one["id"]
 
 
 def test_has_well_formed_frames_and_actions(rows: Rows) -> None:
@@ -133,8 +133,8 @@ def test_has_well_formed_frames_and_actions(rows: Rows) -> None:
         assert frame.keys() == {"situation", "outcome", "details"}
         assert re.fullmatch(r"[a-z]+(_[a-z]+)*", frame["situation"]), one["id"]
         assert frame["outcome"] in OUTCOMES
-        assert all(detail.keys() == {"name", "value"} and detail["value"].strip() for detail in frame["details"])
-        names = [detail["name"] for detail in frame["details"]]
+        assert all(len(detail) == 2 and detail[1].strip() for detail in frame["details"])
+        names = [detail[0] for detail in frame["details"]]
         assert names, one["id"]
         assert len(set(names)) == len(names), one["id"]
         assert all(re.fullmatch(r"#Person[12]#: [a-z].*[^.]", action) for action in one["actions"]), one["id"]

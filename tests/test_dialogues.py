@@ -138,11 +138,15 @@ def test_progress_bars_are_off_while_the_hub_is_read_and_as_before_afterwards(mo
 
 def test_the_handwritten_dialogues_are_a_test_split_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "dialogues").mkdir()
-    jsonl(tmp_path / "dialogues" / "handwritten.jsonl", rows(5))
+    frame = {"situation": "a_call", "outcome": "agreed", "details": [["time", "six"]]}
+    extra = {"frame": frame, "actions": ["#Person1#: call at six"]}
+    kept = [{"summaries": [row.pop("summary")], **row, **extra} for row in rows(5)]
+    jsonl(tmp_path / "dialogues" / "handwritten.jsonl", kept)
     monkeypatch.setattr(dialogues, "DATA", tmp_path)
     data = load_dialogues("handwritten")
     assert repr(data) == 'Dialogues("handwritten": train 0, validation 0, test 5)'
-    assert data.train.column_names == data.test.column_names == ["id", "dialogue", "summaries", "topic"]
+    assert data.train.column_names == data.test.column_names
+    assert data.test[0]["frame"] == frame
 
 
 def test_the_embedded_corpora_are_whole_and_share_no_dialogue_between_splits() -> None:

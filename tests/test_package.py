@@ -34,7 +34,10 @@ def test_the_wheel_works_in_a_clean_environment_from_another_folder(wheel: Path,
     subprocess.run(install, check=True, capture_output=True)
     # the libraries come from the environment of these tests, whose own .pth files, labkit's among them, stay unread
     site = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True, check=True
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.strip()
     (Path(site) / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     elsewhere = tmp_path / "elsewhere"

@@ -71,8 +71,8 @@ def test_learns_a_set_by_heart(tiny: Model, tiny_data: Dialogues, tmp_path: Path
 def test_marks_padded_labels_as_not_to_be_learned(tiny: Model, tiny_data: Dialogues) -> None:
     rows, cut = encode_rows(tiny, tiny_data.test)
     assert cut == 0
+    rows[0]["labels"] = rows[0]["labels"][:5]  # the others are longer
     lengths = [len(row["labels"]) for row in rows]
-    assert len(set(lengths)) > 1
     batch = collator(tiny)([dict(row) for row in rows])
     for row, labels, mask, length in zip(rows, batch["labels"], batch["attention_mask"], lengths, strict=True):
         assert labels.tolist() == row["labels"] + [-100] * (len(labels) - length)
@@ -183,7 +183,7 @@ def test_stops_early_and_gives_the_best_weights_back(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method
 ) -> None:
     # one example learned by heart at a high rate: the others soon get worse
-    rate = {"full": 0.02, "lora": 0.2, "prompt-tuning": 3.0}[method.name]
+    rate = {"full": 0.02, "lora": 0.2, "prompt-tuning": 1000.0}[method.name]
     dials: dict[str, Any] = {"steps": 200, "validations": 100, "patience": 3, "batch_size": 4, "learning_rate": rate}
     data = tiny_data.head(train=1)
     model, run, result = fit(tiny, data, tmp_path / "run", method, **dials)
