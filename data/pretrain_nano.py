@@ -18,12 +18,13 @@ from pathlib import Path
 from random import Random
 
 import torch
+from drills import Drills, Example
 from generate_dialogues import scene
 from instructions import TASKS, examples, pose
 from nano_tokenizer import train_tokenizer
 from screenplay.engine import load_situations
 from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
-from transformers.models.t5.modeling_t5 import T5DenseGatedActDense
+from transformers.models.t5.modeling_t5 import T5Attention, T5DenseGatedActDense
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
 HERE = Path(__file__).parent
@@ -33,7 +34,6 @@ BATCH = 32
 POOL = 40 * BATCH
 WARMUP = 6_000
 LONGEST_PROMPT, LONGEST_ANSWER = 320, 96
-Example = tuple[list[int], list[int]]
 
 
 def prompts(start: int) -> Iterator[tuple[str, str]]:
@@ -47,16 +47,23 @@ def prompts(start: int) -> Iterator[tuple[str, str]]:
         index += 1
 
 
-def batches(tokenizer: PreTrainedTokenizerFast, start: int) -> Iterator[list[Example]]:
-    """Batches of like length: POOL examples at a time are sorted, cut, and shuffled."""
+def encoded(tokenizer: PreTrainedTokenizerFast, start: int) -> Iterator[Example]:
+    """Prompts and answers as ids, POOL at a time, since a tokenizer is fast on many texts."""
     stream = prompts(start)
     while True:
-        pool = [next(stream) for _ in range(POOL)]
-        sources = tokenizer([p for p, _ in pool], truncation=True, max_length=LONGEST_PROMPT)["input_ids"]
-        targets = tokenizer([a for _, a in pool], truncation=True, max_length=LONGEST_ANSWER)["input_ids"]
-        order = sorted(range(POOL), key=lambda i: (len(sources[i]), len(targets[i])))
-        cut = [[(sources[i], targets[i]) for i in order[at : at + BATCH]] for at in range(0, POOL, BATCH)]
-        Random(start + len(pool[0][0])).shuffle(cut)
+        asked, answers = zip(*itertools.islice(stream, POOL), strict=True)
+        sources = tokenizer(list(asked), truncation=True, max_length=LONGEST_PROMPT)["input_ids"]
+        targets = tokenizer(list(answers), truncation=True, max_length=LONGEST_ANSWER)["input_ids"]
+        yield from zip(sources, targets, strict=True)
+
+
+def batches(stream: Iterator[Example], seed: int) -> Iterator[list[Example]]:
+    """Batches of like length: POOL examples at a time are sorted, cut, and shuffled."""
+    rng = Random(seed)
+    while True:
+        pool = sorted(itertools.islice(stream, POOL), key=lambda example: (len(example[0]), len(example[1])))
+        cut = [pool[at : at + BATCH] for at in range(0, POOL, BATCH)]
+        rng.shuffle(cut)
         yield from cut
 
 
@@ -81,12 +88,28 @@ def new_model(size: dict[str, int], vocabulary: int) -> T5ForConditionalGenerati
     model = T5ForConditionalGeneration(config)
     # transformers ties every T5's head to its embeddings; FLAN-T5 has a head of its own, and so has nano
     head = torch.nn.Linear(config.d_model, vocabulary, bias=False)
-    torch.nn.init.normal_(head.weight, std=config.d_model**-0.5)
     model.lm_head = head
+    look_alike(model)
     for module in model.modules():
         if isinstance(module, T5DenseGatedActDense):
             module.act = torch.nn.GELU(approximate="tanh")  # the same function in one fused step
     return model
+
+
+@torch.no_grad()
+def look_alike(model: T5ForConditionalGeneration) -> None:
+    """Start with attention that looks for what is like itself and passes it on, and a head that says it.
+
+    So copying is there from the start, and need not be found. (Trockman and Kolter 2023, "Mimetic initialization of
+    self-attention layers", arXiv:2305.09828)
+    """
+    for module in model.modules():
+        if isinstance(module, T5Attention):
+            torch.nn.init.orthogonal_(module.k.weight)
+            torch.nn.init.orthogonal_(module.v.weight)
+            module.q.weight.copy_(0.2 * module.k.weight)
+            module.o.weight.copy_(module.v.weight.T)
+    model.lm_head.weight.copy_(model.shared.weight * model.config.d_model**-0.5)
 
 
 @torch.no_grad()
@@ -161,10 +184,13 @@ def train(options: argparse.Namespace) -> None:
     print(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} pieces, from {state}", flush=True
     )
-    stream, losses, began, checked = batches(tokenizer, state["scene"]), [], time.time(), time.time()
+    drills = batches(Drills(tokenizer).stream(SEED), SEED)
+    tasks = batches(encoded(tokenizer, state["scene"]), SEED + state["seen"])
+    losses, began, checked = [], time.time(), time.time()
     model.train()
     while state["seen"] < options.examples:
-        batch = next(stream)
+        drilling = state["seen"] < options.drills
+        batch = next(drills if drilling else tasks)
         left = 1 - state["seen"] / options.examples
         for group in optimizer.param_groups:
             group["lr"] = options.lr * min(1.0, (state["seen"] + BATCH) / WARMUP) * max(left, 0.01) ** options.power
@@ -181,7 +207,7 @@ def train(options: argparse.Namespace) -> None:
         optimizer.zero_grad()
         losses.append(loss.item())
         state["seen"] += BATCH
-        state["scene"] += BATCH // TASKS_PER_SCENE + 1
+        state["scene"] += 0 if drilling else BATCH // TASKS_PER_SCENE + 1
         if len(losses) == 250 or state["seen"] >= options.examples:
             done = state["seen"] >= options.examples
             state["seconds"] += time.time() - began
@@ -206,6 +232,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="nano")
     parser.add_argument("--examples", type=int, default=320_000)
+    parser.add_argument("--drills", type=int, default=60_000, help="how many of them are copying drills, at the start")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--head-width", type=int, default=32)
     parser.add_argument("--layers", type=int, default=3)

@@ -76,5 +76,6 @@ def html_table(rows: list[dict[str, Any]]) -> str:
 
 
 def _interval(mean: float, interval: list[float], sign: str = "") -> str:
-    low, high = (f"{value:{sign}.3f}" for value in interval)
-    return f"{mean:{sign}.3f} [{low} {high}]"
+    """A mean with half the width of its interval, without the leading zeros: ".306 ±.009"."""
+    half = (interval[1] - interval[0]) / 2
+    return f"{mean:{sign}.3f} ±{half:.3f}".replace("0.", ".")

@@ -23,8 +23,9 @@ def print_comparison(comparison: Any) -> None:
         out.print(table)
     for later, earlier, d in comparison.differences():
         verdict = "real" if d.real else "may be chance"
-        out.print(f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f} {d.high:+.3f}], {verdict}", markup=False)
-    out.print("ROUGE: mean over the references. Intervals: 95 %, over the test dialogues.")
+        line = f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}], {verdict}"
+        out.print(line, markup=False, highlight=False)
+    out.print("ROUGE is the mean over the references; ± is half of the 95 % interval over the test dialogues.")
 
 
 class RunBars:
