@@ -66,10 +66,11 @@ def table(recorded: dict[str, Any]) -> str:
         ]
         lines.append(f"| {' | '.join(columns)} |")
     seeds = max(row["seeds"] for row in recorded["rows"])
+    over = f"{seeds} {'seed' if seeds == 1 else 'seeds'}, greedy, all {recorded['dialogues']} test dialogues"
     guess = recorded["template_guesser"]
     lines += [
         "",
-        f"Mean over three references and {seeds} {'seed' if seeds == 1 else 'seeds'}, greedy, all {recorded['dialogues']} test dialogues, 95 % "
+        f"Mean over three references and {over}, 95 % "
         "intervals over the dialogues; *hand-written*: ROUGE-1 on "
         f"{recorded['handwritten'][0]['dialogues']} freely composed dialogues. A guesser that is told situation and "
         f"outcome, and gives the summary of another such dialogue, has {score(guess, 'rouge1')}. "

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
@@ -178,14 +179,17 @@ def test_stops_at_a_learning_rate_that_blows_the_weights_up(tiny: Model, tiny_da
     assert not (tmp_path / "run" / "model").exists()
 
 
-@pytest.mark.parametrize("method", [m for m in METHODS if m.name != "prompt-tuning"], ids=lambda method: method.name)
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_stops_early_and_gives_the_best_weights_back(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method
 ) -> None:
-    # one example learned by heart at a high rate: the others soon get worse (a prompt of 3 tokens cannot do that)
-    rate = {"full": 0.02, "lora": 0.2}[method.name]
-    dials: dict[str, Any] = {"steps": 200, "validations": 100, "patience": 3, "batch_size": 4, "learning_rate": rate}
-    data = tiny_data.head(train=1)
+    # the more it says of tea, the less it says of Anna
+    tea, anna = (
+        Dataset.from_dict(split.to_dict() | {"summaries": [[text]] * len(split)})
+        for split, text in ((tiny_data.train, "tea tea tea tea"), (tiny_data.validation, "Anna Dan Anna Dan"))
+    )
+    data = Dialogues("tea", tea, anna, tiny_data.test)
+    dials: dict[str, Any] = {"steps": 200, "validations": 100, "patience": 3, "batch_size": 4}
     model, run, result = fit(tiny, data, tmp_path / "run", method, **dials)
     losses = [line["validation_loss"] for line in run.history if "validation_loss" in line]
     assert result["steps"] < 200
