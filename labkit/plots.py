@@ -30,6 +30,7 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
             },
             text=[f"{mean:.3f}" for mean in means],
             textposition="inside",
+            insidetextanchor="start",  # at the foot of the bar, away from the interval
             marker_color="#4c78a8",
         )
     )
@@ -71,7 +72,8 @@ def html_table(rows: list[dict[str, Any]]) -> str:
     """A comparison as one HTML table, for a notebook."""
     head = "".join(f"<th>{escape(title)}</th>" for title in (*QUALITY, *COST[1:]))
     lines = ([*quality_cells(row), *cost_cells(row)[1:]] for row in rows)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in line) + "</tr>" for line in lines)
+    cell = '<td style="white-space: nowrap">{}</td>'
+    body = "".join("<tr>" + "".join(cell.format(escape(text)) for text in line) + "</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
