@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -132,5 +133,6 @@ def test_refuses_an_empty_dialogue(trained: Model, dialogue: str) -> None:
 
 @pytest.mark.parametrize("dial", ["beams", "max_new_tokens", "batch_size"])
 def test_refuses_a_number_below_one(trained: Model, dial: str) -> None:
+    numbers: dict[str, Any] = {dial: 0}
     with pytest.raises(LabError, match=f"{dial} is 0: use 1 or more"):
-        summarize(trained, ["#Person1#: Hello."], **{dial: 0})
+        summarize(trained, ["#Person1#: Hello."], **numbers)

@@ -16,7 +16,7 @@ def test_sees_memory_that_is_gone_at_the_end() -> None:
         array = np.ones(50 * 2**20 // 8 * 4)  # 200 MiB
         time.sleep(0.3)
         del array
-    assert 200 <= large.mib - small.mib < 300
+    assert 190 < large.mib - small.mib < 300  # what else the process holds may shrink a little meanwhile
 
 
 def test_measures_the_whole_process() -> None:

@@ -145,7 +145,12 @@ def test_gives_back_the_predictions_and_scores_it_was_finished_with(tmp_path: Pa
 def test_writes_scores_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, written = started(tmp_path), list[str]()
     write = labkit.runs._write
-    monkeypatch.setattr(labkit.runs, "_write", lambda path, text: (written.append(path.name), write(path, text)))
+
+    def note(path: Path, text: str) -> None:
+        written.append(path.name)
+        write(path, text)
+
+    monkeypatch.setattr(labkit.runs, "_write", note)
     run.finish([], SCORES, {})
     assert written == ["predictions.jsonl", "scores.json"]
 
