@@ -1,6 +1,6 @@
 """Measure labkit's speed and size, and put each beside a peer on the same work in the same run.
 
-    python benchmarks/report.py          # about 15 minutes; writes benchmarks/report.json and prints it
+    python benchmarks/report.py          # writes benchmarks/report.json and prints it
 
 Machines are noisy: read the ratios, and the seconds only against the limits they are set.
 """

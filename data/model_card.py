@@ -47,6 +47,8 @@ Share of answers that are right to the letter, on dialogues with names and facts
 {course}
 
 Made by `data/pretrain_nano.py`, which resumes where it was stopped; its log is `data/recorded/pretrain_{name}.jsonl`.
+The nano of 0.1.0 was made by an earlier state of that script, without drills and without the copying start, and with
+the task "several" only from 128,000 examples on: running it now gives another model.
 
 ## Limits
 

@@ -1,6 +1,6 @@
 """Pre-train the nano model from scratch on instruction tasks; run again to resume from the last checkpoint.
 
-    python data/pretrain_nano.py                      # the model that is shipped, about 70 minutes on 2 cores
+    python data/pretrain_nano.py                      # about an hour on 2 cores
     python data/pretrain_nano.py --examples 20000     # a quick trial
 
 The tasks are those of instructions.py, on dialogues of the train names and facts; no target summary is among

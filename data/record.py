@@ -1,6 +1,6 @@
 """Record the figures that the labs and the README show: three seeds of each method on the embedded corpus.
 
-    python data/record.py               # about 15 minutes on 2 cores; goes on where it was stopped
+    python data/record.py               # goes on where it was stopped
     python data/record.py --seeds 1     # a quick look
 
 Writes data/recorded/compare_nano.json: the rows of `labkit compare --json`, the same on the hand-written

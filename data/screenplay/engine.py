@@ -251,7 +251,6 @@ def draw(situation: Situation, split: str, rng: Random) -> Scene:
 
     def lines(key: str, people: dict[str, str]) -> list[str]:
         sources = story.lines.get(key, []) + (situation.questions if key == "q" else [])
-        # a summary without facts of its own is drawn often: the split test is left to the caller
         return [filled for source in sources if (filled := facts.fill(source, rng, people))]
 
     said = {key: lines(key, person) for key in ("headline", "want", "end", "q")}
