@@ -36,9 +36,11 @@ data: .venv/ready
 pretrain: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[pretrain]'
 	$(BIN)/python data/pretrain_nano.py
+	$(BIN)/python data/model_card.py nano
 
 record: .venv/ready
 	$(BIN)/python data/record.py
+	$(BIN)/python data/show_recorded.py
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/report.py

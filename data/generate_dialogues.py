@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 from zlib import crc32
 
-from screenplay.engine import SLOT, Scene, Situation, common, draw, load_situations
+from screenplay.engine import SLOT, TALES, Scene, Situation, common, draw, load_situations
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "dialogues"
@@ -92,13 +92,14 @@ def show(name: str, count: int) -> None:
         stats["questions"] += len(drawn.lines["q"])
         if len(drawn.lines["sum"]) < 4:
             print(f"PROBLEM: only {len(drawn.lines['sum'])} summaries fit ({drawn.story}); say less or more in them")
-        for key in ("headline", "want", "end"):
+        for key in ("headline", "want", "end", *TALES):
             if not drawn.lines[key]:
                 print(f"PROBLEM: no {key} fits ({drawn.story})")
         if index < count:
             print(f"\n({drawn.story}, {drawn.outcome}; {drawn.topic})\n{drawn.dialogue}")
             print("\n".join([f"  S {line}" for line in drawn.lines["sum"]] + [f"  todo {a}" for a in drawn.actions]))
             print("\n".join(f"  Q {line}" for line in drawn.lines["q"]))
+            print("\n".join(f"  {key}: {line}" for key in TALES for line in drawn.lines[key]))
     print({key: value / 300 for key, value in stats.items()})
     print({story.name: len(story.lines["sum"]) for story in situation.stories})
 

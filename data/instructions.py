@@ -89,6 +89,25 @@ WORDINGS: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["Report:", "What happens:", "Story:"],
     ),
+    "report": (
+        [
+            "Write a short report about the following conversation.",
+            "Report in the past tense what happened.",
+            "Tell a colleague what happened between the {role} and the {other}.",
+            "Write a short news item about this dialogue.",
+            "What happened here? Tell it in the past tense.",
+        ],
+        ["Report:", "News:", "What happened:"],
+    ),
+    "diary": (
+        [
+            "Write what {writer} notes in the diary that evening.",
+            "You are {writer}. Tell your diary about the following conversation.",
+            "How does {writer} tell a friend about this later?",
+            "Retell the dialogue in the words of {writer}.",
+        ],
+        ["Diary:", "Dear diary,", "{writer}'s diary:"],
+    ),
     "details": (
         [
             "List the details of the following conversation.",
@@ -196,9 +215,16 @@ WORDINGS: dict[str, tuple[list[str], list[str]]] = {
 }
 
 WEIGHTS = {
-    "question": 12, "topic": 4, "headline": 6, "want": 4, "end": 6, "tell": 12, "details": 9, "detail": 4, "dropped": 2,
-    "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 2, "blanks": 6, "order": 1, "several": 40,
+    "question": 12, "topic": 4, "headline": 6, "want": 4, "end": 6, "tell": 12, "report": 16, "diary": 8, "details": 9,
+    "detail": 4, "dropped": 2, "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 4, "blanks": 6,
+    "order": 1, "several": 40,
 }  # fmt: skip
+TELLINGS = [
+    "{a} wants {want}. In the end, {end}.",
+    "{a} wants {want}, and in the end {end}.",
+    "{a} talks to {b} and would like {want}. It turns out that {end}.",
+    "{a} comes to {b} with a wish: {want}. After some talk, {end}.",
+]
 Found = tuple[dict[str, str], str] | None
 
 
@@ -222,10 +248,24 @@ def end(scene: Scene, rng: Random) -> Found:
 
 
 def tell(scene: Scene, rng: Random) -> Found:
+    """What is wanted and how it ends, told of the two persons or of their roles."""
     if not (scene.lines["want"] and scene.lines["end"]):
         return None
-    role = scene.roles[asker(scene)]
-    return {}, f"The {role} wants {rng.choice(scene.lines['want'])}. In the end, {rng.choice(scene.lines['end'])}."
+    want, end = rng.choice(scene.lines["want"]), rng.choice(scene.lines["end"])
+    a, b = scene.roles
+    text = rng.choice(TELLINGS).format(a=f"the {scene.roles[a]}", b=f"the {scene.roles[b]}", want=want, end=end)
+    return {}, people(text, scene, rng)
+
+
+def report(scene: Scene, rng: Random) -> Found:
+    """What happened, as an outsider tells it."""
+    return ({}, people(rng.choice(scene.lines["report"]), scene, rng)) if scene.lines["report"] else None
+
+
+def diary(scene: Scene, rng: Random) -> Found:
+    """What happened, as one of the two tells it."""
+    person, key = rng.choice(list(zip(scene.roles, ("diary A", "diary B"), strict=True)))
+    return ({"writer": person}, rng.choice(scene.lines[key])) if scene.lines[key] else None
 
 
 def details(scene: Scene, rng: Random) -> Found:
@@ -313,6 +353,8 @@ TASKS: dict[str, Callable[[Scene, Random], Found]] = {
     "want": want,
     "end": end,
     "tell": tell,
+    "report": report,
+    "diary": diary,
     "details": details,
     "detail": detail,
     "dropped": dropped,
@@ -325,6 +367,14 @@ TASKS: dict[str, Callable[[Scene, Random], Found]] = {
     "order": order,
     "several": several,
 }
+
+
+def people(text: str, scene: Scene, rng: Random) -> str:
+    """A sentence of the two people, who go by their roles, or half of the time by their marks."""
+    if rng.random() < 0.5:
+        for person, role in scene.roles.items():
+            text = re.sub(rf"\bthe {re.escape(role)}\b", person, text, flags=re.IGNORECASE)
+    return text[0].upper() + text[1:]
 
 
 def plain(slot: str) -> str:

@@ -4,7 +4,8 @@
     python data/record.py --seeds 1     # a quick look
 
 Writes data/recorded/compare_nano.json: the rows of `labkit compare --json`, the same on the hand-written
-dialogues, how the baselines do, and the environment. Runs are kept in data/.record.
+dialogues, how the baselines do, and the environment; and lab_0.json, what the exercise of lab 0 comes to. Runs are
+kept in data/.record.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import labkit as lk
-from labkit.evaluation import evaluate
+from labkit.evaluation import LEAD, evaluate
 from labkit.methods import from_dials, restore
 from labkit.runs import environment, write_json
 
@@ -33,10 +34,7 @@ def carried(table: lk.Comparison) -> list[dict[str, Any]]:
     for entry in table.entries:
         models = [opened(base, run) for run in entry.runs]
         scores = lk.Scores.over_seeds([evaluate(model, handwritten) for model in models])
-        row = {"label": entry.label, "dialogues": len(scores.ids)}
-        for measure in ("rouge1", "rouge2", "rougeL"):
-            row |= {measure: scores.average(measure), f"{measure}_interval": list(scores.interval(measure))}
-        rows.append(row)
+        rows.append({"label": entry.label, "dialogues": len(scores.ids)} | scores.row())
     return rows
 
 
@@ -45,10 +43,10 @@ def opened(base: lk.Model, run: lk.Run) -> lk.Model | None:
     method = run.config["method"]
     if method is None:
         return base
-    return None if method["method"] == "lead-2" else restore(base, from_dials(method), run.weights)
+    return None if method["method"] == LEAD else restore(base, from_dials(method), run.weights)
 
 
-def shifted_template(rows: Any) -> lk.Scores:
+def template_guess(rows: Any) -> lk.Scores:
     """A template guesser: the summary of another dialogue of the same situation and outcome in the train split."""
     from labkit.rouge import score
 
@@ -60,30 +58,37 @@ def shifted_template(rows: Any) -> lk.Scores:
     return score(list(rows["id"]), guesses, list(rows["summaries"]))
 
 
+def plain_rows(table: lk.Comparison) -> list[dict[str, Any]]:
+    """The rows of a table without the folders of this machine."""
+    return [row | {"runs": [Path(folder).name for folder in row["runs"]]} for row in table.rows()]
+
+
+def record_lab_0() -> None:
+    """Lower and lower ranks, trained as briefly as in lab 0."""
+    ranks = [lk.LoRA(rank=rank) for rank in (8, 2, 1)]
+    short = {"training": lk.Training(steps=150), "evaluation": lk.Evaluation(rows=200)}
+    table = lk.compare(ranks, root=HERE / ".record", report=tell, **short)
+    write_json(HERE / "recorded" / "lab_0.json", {"rows": plain_rows(table), "environment": environment()})
+
+
 def main(seeds: int) -> None:
     """Train, score, and write everything down."""
     data = lk.load_dialogues()
     table = lk.compare(METHODS, seeds=range(seeds), root=HERE / ".record", report=tell)
-    rows = table.rows()
-    for row in rows:
-        row["runs"] = [Path(folder).name for folder in row["runs"]]
-    guess = shifted_template(data.test)
-    differences = [
-        {"label": a, "against": b, "rouge1": d.mean, "interval": [d.low, d.high], "real": bool(d.real)}
-        for a, b, d in table.differences()
-    ]
+    guess = template_guess(data.test)
     write_json(
         HERE / "recorded" / "compare_nano.json",
         {
-            "rows": rows,
-            "differences": differences,
-            "template_guesser": {"rouge1": guess.average("rouge1"), "rouge1_interval": list(guess.interval("rouge1"))},
+            "rows": plain_rows(table),
+            "differences": table.difference_rows(),
+            "template_guesser": guess.row(),
             "handwritten": carried(table),
             "dialogues": len(data.test),
             "data": data.fingerprint,
             "environment": environment(),
         },
     )
+    record_lab_0()
 
 
 if __name__ == "__main__":

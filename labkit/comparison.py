@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,17 @@ from labkit.errors import LabError
 from labkit.evaluation import LEAD, Evaluation, evaluate
 from labkit.intervals import Difference, Scores, paired_difference
 from labkit.methods import Method, attach, restore
-from labkit.models import Model, load_model, revision_of
+from labkit.models import Model, chosen, load_model, revision_of
 from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_config
+from labkit.progress import RunBars
 from labkit.runs import RUNS, Run
 from labkit.training import Training, train
 
-MEASURES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 BASE = "base"
+MEANS = (
+    "train_seconds", "generation_seconds", "peak_memory_mib", "adapter_bytes", "validation_loss",
+    "train_cut", "test_cut",  # dialogues that were too long for the model
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -54,10 +58,7 @@ class Entry:
             "trainable": self.results[0].get("trainable", 0),
             "percent": self.results[0].get("percent", 0.0),
         }
-        for measure in MEASURES:
-            row[measure] = self.scores.average(measure)
-            row[f"{measure}_interval"] = list(self.scores.interval(measure))
-            row[f"{measure}_max"] = self.scores.average(measure, "max")
+        row |= self.scores.row()
         per_seed = [run.scores.average("rouge1") for run in self.runs]
         row["rouge1_seeds"] = per_seed
         row["words"] = float(self.scores.words.mean())
@@ -65,8 +66,7 @@ class Entry:
             difference = paired_difference(self.scores, base, "rouge1")
             row["rouge1_gain"] = difference.mean
             row["rouge1_gain_interval"] = [difference.low, difference.high]
-        for name in ("train_seconds", "generation_seconds", "peak_memory_mib", "adapter_bytes", "validation_loss"):
-            row[name] = self.mean(name)
+        row |= {name: self.mean(name) for name in MEANS}
         row["runs"] = [str(run.folder) for run in self.runs]
         return row
 
@@ -95,6 +95,13 @@ class Comparison:
         """One dict a line, as `labkit compare --json` prints them."""
         base = self.base
         return [entry.row(base.scores if base and entry is not base else None) for entry in self.entries]
+
+    def difference_rows(self) -> list[dict[str, Any]]:
+        """`differences`, ready for JSON."""
+        return [
+            {"label": a, "against": b, "rouge1": d.mean, "interval": [d.low, d.high], "real": bool(d.real)}
+            for a, b, d in self.differences()
+        ]
 
     def differences(self, measure: str = "rouge1") -> list[tuple[str, str, Difference]]:
         """Every pair of lines, the later one minus the earlier one, paired by dialogue."""
@@ -135,7 +142,7 @@ def compare(
         training: How long and how fast.
         evaluation: On what, and how summaries are written.
         root: Folder of the runs.
-        report: Called with (what is being done, news of it).
+        report: Called with (what is being done, news of it); None shows a bar a run.
         **loading: device, precision or revision for `load_model`.
 
     Returns:
@@ -147,13 +154,15 @@ def compare(
     from labkit.dialogues import load_dialogues
 
     data = data or load_dialogues()
-    job = _Job(model, data, methods, training or Training(), evaluation or Evaluation(), Path(root), report, loading)
     if not seeds:
         raise LabError("no seed is given: name at least one, such as 0")
-    job.check()
-    base = Entry(BASE, BASE, (job.run(None, 0),))  # first, because nothing is written before its model is loaded
-    entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), base]
-    entries += [Entry(method.label, method.name, tuple(job.run(method, seed) for seed in seeds)) for method in methods]
+    training, evaluation = training or Training(), evaluation or Evaluation()
+    with RunBars(training.steps) as bars:
+        job = _Job(model, data, methods, training, evaluation, Path(root), report or bars.report, loading)
+        job.check()
+        base = Entry(BASE, BASE, (job.run(None, 0),))  # first, because nothing is written before its model is loaded
+        entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), base]
+        entries += [Entry(each.label, each.name, tuple(job.run(each, seed) for seed in seeds)) for each in methods]
     return Comparison(job.name, data.name, tuple(entries))
 
 
@@ -167,7 +176,7 @@ class _Job:
     training: Training
     evaluation: Evaluation
     root: Path
-    report: Callable[[str, dict[str, Any]], Any] | None
+    report: Callable[[str, dict[str, Any]], Any]
     loading: dict[str, Any]
 
     @property
@@ -206,7 +215,7 @@ class _Job:
             revision, precision = self.model.revision, self.model.precision
         else:
             revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            precision = self.loading.get("precision", "auto")
+            _, precision = chosen(self.loading.get("device", "auto"), self.loading.get("precision", "auto"))
         model = {"name": self.name, "revision": revision, "precision": precision}
         if method is None:
             return {"method": None, "model": model, **test}
@@ -219,17 +228,17 @@ class _Job:
         if run.finished:
             return run
         label = LEAD if baseline else BASE if method is None else f"{method.label} seed={seed}"
-        report = self.report
-        tell = (lambda news: report(label, news)) if report else None
+        tell = partial(self.report, label)
         if baseline:
             run.start(settings)
             evaluate(None, self.data, self.evaluation, run=run)
             return run
         model, results = self.base, {"trainable": 0, "percent": 0.0}
+        loaded = {"revision": model.revision, "device": model.device}
         if method is not None:
             model = attach(self.base, method, seed=seed)
             count = count_parameters(model)
-            run.start(settings)
+            run.start(settings, **loaded)
             results = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
             if run.training:  # it was broken off while it was scored
                 model = restore(self.base, method, run.weights)
@@ -237,7 +246,8 @@ class _Job:
                 train(model, self.data, run, self.training, seed=seed, report=tell)
             results |= run.training or {}
             results["adapter_bytes"] = run.weight_bytes
-        run.start(settings)
-        counted = (lambda done: tell({"summaries": done})) if tell else None
-        evaluate(model, self.data, self.evaluation, run=run, results=results, progress=counted)
+        run.start(settings, **loaded)
+        evaluate(
+            model, self.data, self.evaluation, run=run, results=results, progress=lambda done: tell({"summaries": done})
+        )
         return run

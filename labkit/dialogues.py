@@ -73,7 +73,7 @@ class Dialogues:
         for split, count in zip(SPLITS, (train, validation, test), strict=True):
             rows = getattr(self, split)
             if count is not None and count < 0:
-                raise LabError(f"head({split}={count}) asks for a negative number of rows; use 0 or more")
+                raise LabError(f"head({split}={count}) asks for a negative number of rows: use 0 or more")
             kept.append(rows if count is None else rows.select(range(min(count, len(rows)))))
         return Dialogues(self.name, *kept)
 
@@ -106,7 +106,7 @@ def load_dialogues(
     """
     columns = columns or {}
     if unknown := set(columns) - set(COLUMNS):
-        raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use; map {_quoted(COLUMNS)}")
+        raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use: map {_quoted(COLUMNS)}")
     if source in EMBEDDED:
         return _embedded(str(source))
     path = Path(source).expanduser()
@@ -120,7 +120,7 @@ def load_dialogues(
         parts = _split(parts["train"], seed, name)
     if missing := set(SPLITS) - set(parts):
         raise LabError(
-            f'"{name}" has the splits {_quoted(parts)} but not {_quoted(sorted(missing))}; '
+            f'"{name}" has the splits {_quoted(parts)} but not {_quoted(sorted(missing))}: '
             "give train, validation and test, or train alone, which is then split 80/10/10"
         )
     return Dialogues(name, *(_dataset(split, parts[split]) for split in SPLITS))
@@ -139,7 +139,7 @@ def lead(dialogue: str, count: int = 2) -> str:
         '#Person1#: Hi. #Person2#: Hello.'
     """
     if count < 1:
-        raise LabError(f"lead copies {count} turns; copy 1 or more")
+        raise LabError(f"lead copies {count} turns: copy 1 or more")
     return " ".join(turns(dialogue)[:count])
 
 
@@ -164,7 +164,7 @@ def _read(source: str, path: Path) -> dict[str, Rows]:
     if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         return read_hub(source)
     raise LabError(
-        f'unknown dialogues "{source}"; use {_quoted(EMBEDDED)} (embedded), a Hub dataset as "owner/name", '
+        f'unknown dialogues "{source}": use {_quoted(EMBEDDED)} (embedded), a Hub dataset as "owner/name", '
         f"a file ({', '.join(READERS)}), or a folder with train, validation and test files"
     )
 
@@ -177,7 +177,7 @@ def _rename(table: Rows, columns: Mapping[str, str], where: str) -> Rows:
     for ours, column in {"dialogue": "dialogue", summary: summary, **columns}.items() if table else ():
         if column not in there:
             raise LabError(
-                f'{where} lacks the column "{column}"; it has {_quoted(there)}; '
+                f'{where} lacks the column "{column}", it has {_quoted(there)}: '
                 f'say which one it is with columns={{"{ours}": ...}} or --columns {ours}=...'
             )
     theirs = {ours: columns.get(ours, ours) for ours in ("id", "dialogue", "topic")} | {
@@ -192,7 +192,7 @@ def _rename(table: Rows, columns: Mapping[str, str], where: str) -> Rows:
         if bad:
             raise LabError(
                 f'{where}: "{theirs[ours]}" is empty or not text in {len(bad)} of {len(rows)} rows, '
-                f"first in row {bad[0]}; fill or remove them"
+                f"first in row {bad[0]}: fill or remove them"
             )
     return rows
 
@@ -212,7 +212,7 @@ def _group(rows: Rows, where: str) -> Rows:
         dialogue, number = first.setdefault(key, (row["dialogue"], row["number"]))
         if key and dialogue != row["dialogue"]:
             raise LabError(
-                f'{where}: the id "{key}" belongs to two different dialogues, in rows {number} and {row["number"]}; '
+                f'{where}: the id "{key}" belongs to two different dialogues, in rows {number} and {row["number"]}: '
                 "give each dialogue an id of its own"
             )
         group = groups.setdefault((key, row["dialogue"]), {**row, "id": key, "summaries": []})
@@ -230,7 +230,7 @@ def _split(rows: Rows, seed: int, name: str) -> dict[str, Rows]:
     """Split 80/10/10 so that rows with the same dialogue stay together, at least one dialogue in each part."""
     dialogues = list(dict.fromkeys(row["dialogue"] for row in rows))
     if len(dialogues) < 3:
-        raise LabError(f'"{name}" has {len(dialogues)} different dialogues, too few to split in three; give 3 or more')
+        raise LabError(f'"{name}" has {len(dialogues)} different dialogues, too few to split in three: give 3 or more')
     random.Random(seed).shuffle(dialogues)
     tenth = max(1, len(dialogues) // 10)
     part = dict.fromkeys(dialogues, "train")

@@ -7,7 +7,7 @@ from typing import Any
 
 from labkit.dialogues import Dialogues, lead
 from labkit.errors import LabError
-from labkit.generation import MOST_TOKENS, summarize
+from labkit.generation import MOST_TOKENS, summarize, turns_cut
 from labkit.intervals import Scores
 from labkit.models import Model
 from labkit.runs import Run
@@ -83,5 +83,6 @@ def evaluate(
     scores = score(list(rows["id"]), summaries, list(rows["summaries"]))
     if run:
         predictions = [{"id": i, "summary": s} for i, s in zip(rows["id"], summaries, strict=True)]
-        run.finish(predictions, scores, {"generation_seconds": round(seconds, 1), **(results or {})})
+        cut = sum(turns > 0 for turns in turns_cut(model, dialogues)) if model else 0
+        run.finish(predictions, scores, {"generation_seconds": round(seconds, 1), "test_cut": cut, **(results or {})})
     return scores

@@ -78,6 +78,11 @@ def summarize(
     return summaries
 
 
+def turns_cut(model: Model, dialogues: list[str]) -> list[int]:
+    """How many of its oldest turns each dialogue loses, since the model can read no more."""
+    return encode_prompts(model.tokenizer, dialogues, model.room).turns_cut
+
+
 @contextmanager
 def eval_mode(net: Any) -> Iterator[None]:
     """Switch dropout off for a block, and every module back to what it was afterwards."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from labkit.errors import LabError
 
+MEASURES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 FloatArray = NDArray[np.float64]
 ReferencesBy = Literal["mean", "max"]
 
@@ -91,6 +92,15 @@ class Scores:
             LabError: As for `of`; for fewer than two dialogues; for a level or draws that make no interval.
         """
         return _bootstrap(self.of(measure, references_by), level, draws, seed)
+
+    def row(self) -> dict[str, Any]:
+        """Every measure with its interval and its average over the best references: one line of a table, for JSON."""
+        row: dict[str, Any] = {}
+        for measure in self.mean:
+            row[measure] = self.average(measure)
+            row[f"{measure}_interval"] = list(self.interval(measure))
+            row[f"{measure}_max"] = self.average(measure, "max")
+        return row
 
     def to_json(self) -> dict[str, Any]:
         """Plain lists for a scores.json, rounded to 6 digits."""

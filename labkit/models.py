@@ -6,11 +6,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
-from labkit.paths import DATA
+from labkit.paths import embedded_models, model_folder
 from labkit.prompts import LIMIT
 
 PRECISIONS = ("auto", "fp32", "bf16")
@@ -47,11 +48,6 @@ class Model:
         return LIMIT - getattr(self.method, "virtual_tokens", 0)
 
 
-def embedded_models() -> list[str]:
-    """Names of the models that travel with labkit."""
-    return sorted(folder.name for folder in (DATA / "models").glob("nano*") if (folder / "config.json").is_file())
-
-
 def load_model(
     name: str = "nano", *, device: str = "auto", precision: str = "auto", revision: str | None = None
 ) -> Model:
@@ -72,13 +68,11 @@ def load_model(
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    if precision not in PRECISIONS:
-        raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
-    device = _device(device)
+    device, precision = chosen(device, precision)
     source = _source(name)
-    if _folder(name) is None:
+    if model_folder(name) is None:
         _ask_hub(name, revision)
-    # eager attention is a third faster here on a CPU, where sdpa has no kernel for a trainable position bias
+    # on a CPU eager attention trains faster: sdpa has no kernel there for a position bias that needs a gradient
     attention = {"attn_implementation": "eager"} if device == "cpu" else {}
     with quiet():
         try:
@@ -93,32 +87,32 @@ def load_model(
             )
         except Exception as error:  # broken off, gated, torn, of another architecture: its first line says which
             raise LabError(_why(name, error)) from error
-    if precision == "auto":
-        precision = "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
     digest = revision_of(name) or getattr(net.config, "_commit_hash", None) or "unknown"
     return Model(name, net.to(device).eval(), tokenizer, digest, precision)
 
 
 def revision_of(name: str) -> str | None:
     """Digest of the weights of an embedded or local model, first 16 hex digits; None for a model of the Hub."""
-    folder = _folder(name)
+    folder = model_folder(name)
     if folder is None:
         return None
+    files = ((file, file.stat()) for file in sorted(folder.glob("*.safetensors")))
+    return _digest(tuple((file, facts.st_size, facts.st_mtime_ns) for file, facts in files))
+
+
+@cache
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    """Digest of these files; their sizes and times are there to be told from what they were before."""
     digest = hashlib.sha256()
-    for file in sorted(folder.glob("*.safetensors")):
-        digest.update(file.read_bytes())
+    for path, *_ in files:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()[:16]
-
-
-def _folder(name: str) -> Path | None:
-    if name in embedded_models():
-        return DATA / "models" / name
-    return Path(name) if name and Path(name).is_dir() else None
 
 
 def _source(name: str) -> str:
     """A folder that holds what is needed, or a Hub id."""
-    folder = _folder(name)
+    folder = model_folder(name)
     if folder is None:
         if name.count("/") != 1 or name.startswith(("/", ".")):
             raise LabError(
@@ -149,6 +143,22 @@ def _ask_hub(name: str, revision: str | None) -> None:
         raise LabError(_unfetched(name, error)) from error
 
 
+def chosen(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
+    """The device and the precision that "auto" stands for on this machine.
+
+    Raises:
+        LabError: There is no such device or precision.
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
+    device = _device(device)
+    if precision == "auto":
+        precision = "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
+    return device, precision
+
+
 def _device(device: str) -> str:
     import torch
 
@@ -170,7 +180,7 @@ def _why(name: str, error: Exception) -> str:
     if "Unrecognized configuration class" in text:
         return f"{name} is no encoder-decoder: use nano or a google/flan-t5 model"
     signs = ("couldn't connect", "offline", "Can't load", "Connection")
-    if _folder(name) is None and any(sign in text for sign in signs):
+    if model_folder(name) is None and any(sign in text for sign in signs):
         return _unfetched(name, error)
     if "safetensors" in text:
         return (

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from labkit.errors import LabError
-from labkit.paths import DATA
+from labkit.paths import model_folder
 
 ATTENTION = ("q", "k", "v", "o")
 FEED_FORWARD = ("wi_0", "wi_1", "wo")
@@ -110,8 +110,8 @@ def shape_of(name: str) -> Shape:
     """
     if name in FLAN_T5:
         return FLAN_T5[name]
-    folder = Path(name) if Path(name).is_dir() else DATA / "models" / name
-    if not (folder / "config.json").is_file():
+    folder = model_folder(name)
+    if not folder or not (folder / "config.json").is_file():
         raise LabError(
             f"no shape is known for model {name!r}: name an embedded model (nano), "
             f"one of {', '.join(FLAN_T5)}, or a folder with a config.json"

@@ -1,6 +1,18 @@
-"""Where the embedded corpus and models lie: inside an installed wheel, or beside the package in a checkout."""
+"""Where models and the corpus lie: the embedded ones inside an installed wheel, or beside it in a checkout."""
 
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that travel with labkit."""
+    return sorted(folder.name for folder in (DATA / "models").glob("nano*") if (folder / "config.json").is_file())
+
+
+def model_folder(name: str) -> Path | None:
+    """Folder of an embedded model, or of one's own; None for what can only be a name of the Hub."""
+    if name in embedded_models():
+        return DATA / "models" / name
+    return Path(name) if name and Path(name).is_dir() else None

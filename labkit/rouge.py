@@ -14,9 +14,7 @@ import numpy as np
 from rouge_score import rouge_scorer, tokenizers
 
 from labkit.errors import LabError
-from labkit.intervals import ReferencesBy, Scores
-
-MEASURES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+from labkit.intervals import MEASURES, ReferencesBy, Scores
 
 # White space after a sentence's end, but not after "Mr." and its like, nor before a small letter ("at 3 p.m. and").
 _SENTENCE_GAP = re.compile(r"(?<=[.!?])(?<!\b[MD]r\.)(?<!\bMs\.)(?<!\bMrs\.)\s+(?![\sa-z])")

@@ -48,19 +48,24 @@ class Run:
         run = cls(Path(folder))
         if not run.folder.is_dir():
             raise LabError(f"there is no folder {folder}: `labkit runs` lists the runs there are")
-        if not (run.folder / "config.json").is_file():
-            raise LabError(f"{folder} is no run, it has no config.json: `labkit runs` lists the runs there are")
+        if not run.started:
+            raise LabError(f"{folder} is no run, it has no config.json of one: `labkit runs` lists the runs there are")
         return run
 
-    def start(self, settings: dict[str, Any]) -> None:
-        """Write down what this run is, unless that is written already."""
+    def start(self, settings: dict[str, Any], **loaded: Any) -> None:
+        """Write down what this run is and what was loaded for it, unless that is written already."""
         if not (self.folder / "config.json").is_file():
-            write_json(self.folder / "config.json", settings | {"environment": environment()})
+            write_json(self.folder / "config.json", settings | {"loaded": loaded, "environment": environment()})
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """What was asked for, and on what machine."""
         return _read(self.folder / "config.json")
+
+    @property
+    def started(self) -> bool:
+        """Whether the folder is a run's, and no model's or adapter's: those have a config.json, too."""
+        return (self.folder / "config.json").is_file() and "environment" in self.config
 
     @property
     def finished(self) -> bool:
@@ -129,23 +134,30 @@ class Run:
 def list_runs(root: str | Path = RUNS) -> list[Run]:
     """All runs under a folder, the newest first."""
     folders = [path.parent for path in Path(root).glob("*/config.json")]
-    return [Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime, reverse=True)]
+    folders.sort(key=lambda folder: (folder / "config.json").stat().st_mtime, reverse=True)
+    return [run for run in map(Run, folders) if run.started]
 
 
 def environment() -> dict[str, Any]:
     """Versions, git commit and hardware: what one needs to doubt a figure."""
-    try:
-        commit = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        ).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        commit = "not a git checkout"
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
-        "commit": commit,
+        "commit": commit(),
         "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
     }
+
+
+def commit() -> str:
+    """The git commit of this checkout, with "-dirty" behind it if files were changed."""
+    source = Path(__file__).parent.parent
+    if not (source / "pyproject.toml").is_file():  # installed; a repository around it is somebody else's
+        return "not a git checkout"
+    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty"]
+    try:
+        return subprocess.run(command, cwd=source, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -32,12 +32,12 @@ def read_file(path: Path) -> Rows:
     """
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise LabError(f'"{path.name}" has the unknown extension "{path.suffix}"; use {", ".join(READERS)}')
+        raise LabError(f'"{path.name}" has the unknown extension "{path.suffix}": use {", ".join(READERS)}')
     try:
         path.stat()
         rows = reader(path)
     except OSError as error:
-        raise LabError(f'cannot read "{path}": {error.strerror or error}; check the path') from error
+        raise LabError(f'cannot read "{path}": {error.strerror or error}: check the path') from error
     if not rows:
         raise LabError(f'"{path.name}" is empty: it has no rows')
     return rows
@@ -49,7 +49,7 @@ def read_folder(folder: Path) -> dict[str, Rows]:
     for split in SPLITS:
         files = sorted(path for path in folder.glob(f"{split}.*") if path.suffix.lower() in READERS)
         if len(files) > 1:
-            raise LabError(f'"{folder.name}" has {len(files)} {split} files, {_names(files)}; keep one of them')
+            raise LabError(f'"{folder.name}" has {len(files)} {split} files, {_names(files)}: keep one of them')
         if files:
             tables[split] = read_file(files[0])
     if not tables:
@@ -68,7 +68,7 @@ def read_hub(name: str) -> dict[str, Rows]:
         return {split: table.to_list() for split, table in splits.items()}
     except Exception as error:  # no network, no such name, gated, a script, a broken file: its first line says which
         raise LabError(
-            f'"{name}" is no file or folder here, and the Hub did not give it ({_reason(error)}); '
+            f'"{name}" is no file or folder here, and the Hub did not give it ({_reason(error)}): '
             'check the name and the network, or use the embedded corpus "nano", which needs none'
         ) from error
 
@@ -99,11 +99,11 @@ def _json(path: Path) -> Rows:
                 found.append(json.loads(part))
         except json.JSONDecodeError as error:
             at = f"line {line + error.lineno} ({error.msg})"
-            raise LabError(f'"{path.name}" is not JSON at {at}; write one object a line, or a list of them') from error
+            raise LabError(f'"{path.name}" is not JSON at {at}: write one object a line, or a list of them') from error
     rows: Rows = found[0] if listed else found
     for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
-            raise LabError(f'"{path.name}" row {number} is no object but {str(row)[:30]!r}; write {{"dialogue": ...}}')
+            raise LabError(f'"{path.name}" row {number} is no object but {str(row)[:30]!r}: write {{"dialogue": ...}}')
     return rows
 
 
@@ -127,7 +127,7 @@ def _text(path: Path) -> str:
         return raw.decode("utf-8").removeprefix("\ufeff")  # the mark that spreadsheets write first
     except UnicodeDecodeError as error:
         at = f"byte {error.start} is 0x{raw[error.start]:02x}"
-        raise LabError(f'"{path.name}" is not UTF-8: {at}, counted from 0; save it again as UTF-8') from error
+        raise LabError(f'"{path.name}" is not UTF-8: {at}, counted from 0: save it again as UTF-8') from error
 
 
 def _reason(error: BaseException) -> str:

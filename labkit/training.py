@@ -87,7 +87,7 @@ def train(
         report: Called with each line of the history as it is written.
 
     Returns:
-        seconds, peak_memory_mib, steps, cut (dialogues that lost turns), and the best validation loss.
+        seconds, peak_memory_mib, steps, train_cut (dialogues that lost turns), and the best validation loss.
 
     Raises:
         LabError: The model has no method, there are no rows, the run was not started, or the loss is no number any
@@ -132,7 +132,7 @@ def train(
         "train_seconds": round(seconds, 1),
         "peak_memory_mib": round(peak.mib),
         "steps": trainer.state.global_step,
-        "cut": cut,
+        "train_cut": cut,
         "validation_loss": trainer.state.best_metric,
     }
     write_json(run.folder / "training.json", result)

@@ -16,7 +16,7 @@ import labkit.comparison
 from labkit.cli import app, main
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.generation import summarize
+from labkit.generation import summarize, turns_cut
 from labkit.models import Model
 
 SHORT = ["--steps", "2", "--batch-size", "2"]
@@ -122,7 +122,7 @@ def test_compares_as_one_json_object(say: Say, tiny: Model, data_folder: str, tm
     assert [row["seeds"] for row in found["rows"]] == [1, 1, 2, 2, 2]
     assert found["rows"][3]["label"] == "lora rank=2 dropout=0.1"
     assert len(found["differences"]) == 10
-    assert {"method", "against", "rouge1", "interval", "real"} == found["differences"][0].keys()
+    assert {"label", "against", "rouge1", "interval", "real"} == found["differences"][0].keys()
     assert len(list((tmp_path / "work" / "runs").iterdir())) == 2 + 3 * 2
 
 
@@ -179,23 +179,44 @@ def test_lists_runs_the_newest_first(say: Say, stored: Path, tiny: Model) -> Non
     assert one_object(say("runs", "--json")) == {"runs": []}
 
 
-def test_lists_a_folder_of_other_things_too(say: Say, tiny_folder: Path) -> None:
-    # a model has a config.json as well
-    (run,) = one_object(say("runs", "--out", str(tiny_folder.parent), "--json"))["runs"]
-    assert run["finished"] is False
-    assert "not finished" in say("runs", "--out", str(tiny_folder.parent)).out
+def test_lists_no_model_folder_as_a_run_although_it_has_a_config_json(say: Say, tiny_folder: Path) -> None:
+    assert (tiny_folder / "config.json").is_file()
+    assert one_object(say("runs", "--out", str(tiny_folder.parent), "--json")) == {"runs": []}
+    assert "is no run" in say("evaluate", str(tiny_folder)).err
 
 
 def test_summarizes_what_standard_input_gives(say: Say, tiny: Model) -> None:
     dialogue = "#Person1#: Hello Anna, can we meet?\n#Person2#: On Monday."
     said = say("summarize", "--model", tiny.name, "--json", stdin=dialogue.encode())
-    assert one_object(said) == {"summary": summarize(tiny, [dialogue])[0]}
+    assert one_object(said) == {"summary": summarize(tiny, [dialogue])[0], "turns_cut": 0}
+
+
+def test_says_how_many_turns_of_a_dialogue_were_not_read(say: Say, tiny: Model) -> None:
+    turns = [f"#Person{1 + i % 2}#: On Monday we meet Anna and talk." for i in range(200)]
+    kept = len(turns) - turns_cut(tiny, ["\n".join(turns)])[0]
+    assert 0 < kept < 200
+    said = say("summarize", "\n".join(turns), "--model", tiny.name)
+    assert f"its first {200 - kept} turns were not read" in said.err
+
+
+def test_a_run_does_not_go_onto_a_base_whose_weights_have_changed(
+    say: Say, stored: Path, tiny: Model, tmp_path: Path
+) -> None:
+    moved = shutil.copytree(run_folder(stored, "lora"), tmp_path / "lora-of-another")
+    config = json.loads((moved / "config.json").read_text())
+    assert config["loaded"] == {"revision": tiny.revision, "device": "cpu"}
+    config["loaded"]["revision"] = "0" * 16
+    (moved / "config.json").write_text(json.dumps(config))
+    said = say("summarize", "#Person1#: Hello.", "--run", str(moved))
+    assert said.code == 2
+    assert f"was trained on another {tiny.name}, {'0' * 16}, than the one here, {tiny.revision}: train it" in said.err
 
 
 def test_summarizes_an_argument_with_written_line_breaks(say: Say, tiny: Model, stored: Path) -> None:
-    said = say("summarize", r"#Person1#: Hello Anna.\n#Person2#: Bye.", "--run", run_folder(stored, "lora"))
+    run, turns = ("--run", run_folder(stored, "lora")), "#Person1#: Hello Anna.\n#Person2#: Bye."
+    said = say("summarize", turns.replace("\n", r"\n"), *run)
+    assert said == say("summarize", *run, stdin=turns.encode())
     assert said.code == 0
-    assert said.out.count("\n") == 1
     assert said.err == ""
 
 
@@ -311,7 +332,7 @@ def test_tells_a_mistake_in_one_line_and_writes_nothing(
     assert said.out == ""
     assert said.err.startswith("labkit: ")
     assert said.err.count("\n") == 1
-    assert any(mark in said.err.removeprefix("labkit: ") for mark in (": ", "; "))  # what is wrong, then what to do
+    assert ": " in said.err.removeprefix("labkit: ")  # what is wrong, then what to do
     assert "Traceback" not in said.err
     assert not list((tmp_path / "work").iterdir())
 

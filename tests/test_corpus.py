@@ -65,6 +65,15 @@ def test_has_no_dialogue_twice(rows: Rows) -> None:
     assert [dialogue for dialogue, count in counts.items() if count > 1] == []
 
 
+def test_no_combination_of_facts_is_in_two_of_the_generated_splits(rows: Rows) -> None:
+    frames = {
+        split: {f"{one['frame']['situation']} {sorted(one['frame']['details'])}" for one in rows[split]}
+        for split in GENERATED
+    }
+    assert not frames["train"] & (frames["validation"] | frames["test"])
+    assert not frames["validation"] & frames["test"]
+
+
 def test_draws_names_for_one_split_only() -> None:
     for pool in NAMES:
         drawn = [set(pool_values(f"@{pool}", split)) for split in GENERATED]

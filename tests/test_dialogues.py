@@ -180,7 +180,7 @@ def test_three_reference_rows_of_dialogsum_become_one_dialogue(hub: Callable[[An
 def test_a_reference_row_with_another_dialogue_is_refused(hub: Callable[[Any], None]) -> None:
     test = [{"id": f"test_0_{r}", "dialogue": d, "summary": "S"} for r, d in ((1, "A"), (2, "A"), (3, "B"))]
     hub({"train": rows(1), "validation": rows(1), "test": test})
-    line = r'"o/n" \(test\): the id "test_0" belongs to two different dialogues, in rows 1 and 3; give each'
+    line = r'"o/n" \(test\): the id "test_0" belongs to two different dialogues, in rows 1 and 3: give each'
     with pytest.raises(LabError, match=line):
         load_dialogues("o/n")
 
@@ -278,7 +278,7 @@ def refused(line: str, source: Any, **options: Any) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    refused('none.csv": No such file or directory; check the path', tmp_path / "none.csv")
+    refused('none.csv": No such file or directory: check the path', tmp_path / "none.csv")
 
 
 @pytest.mark.parametrize("text", ["", "id,dialogue,summary\n"])
@@ -291,25 +291,25 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
 def test_the_byte_that_is_not_utf8_is_told(tmp_path: Path, extension: str) -> None:
     path = tmp_path / f"a.{extension}"
     path.write_bytes(b"caf\xe9")  # Latin-1: c a f are bytes 0, 1, 2
-    refused("is not UTF-8: byte 3 is 0xe9, counted from 0; save it again as UTF-8", path)
+    refused("is not UTF-8: byte 3 is 0xe9, counted from 0: save it again as UTF-8", path)
 
 
 def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"text": "A", "summary": "S"}])
-    line = '"a.jsonl" lacks the column "dialogue"; it has "text", "summary"; say which one it is with '
+    line = '"a.jsonl" lacks the column "dialogue", it has "text", "summary": say which one it is with '
     refused(line + 'columns={"dialogue": ...} or --columns dialogue=...', path)
-    refused('lacks the column "words"; it has "text", "summary"', path, columns={"dialogue": "words"})
+    refused('lacks the column "words", it has "text", "summary"', path, columns={"dialogue": "words"})
     refused('lacks the column "fname"', path, columns={"dialogue": "text", "id": "fname"})
 
 
 def test_a_column_that_labkit_does_not_use_is_refused(tmp_path: Path) -> None:
-    refused('columns maps "speaker", which labkit does not use; map "id", "dialogue"', "nano", columns={"speaker": "x"})
+    refused('columns maps "speaker", which labkit does not use: map "id", "dialogue"', "nano", columns={"speaker": "x"})
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", 7, [], ["fine", ""], [None], "\ud800"])
 def test_rows_without_a_summary_are_counted_and_the_first_is_told(tmp_path: Path, value: Any) -> None:
     path = jsonl(tmp_path / "a.jsonl", [r | {"summary": value} if i in (1, 3) else r for i, r in enumerate(rows(5))])
-    refused('"a.jsonl": "summary" is empty or not text in 2 of 5 rows, first in row 2; fill or remove them', path)
+    refused('"a.jsonl": "summary" is empty or not text in 2 of 5 rows, first in row 2: fill or remove them', path)
 
 
 @pytest.mark.parametrize("value", [None, "", ["a", "b"]])
@@ -322,12 +322,12 @@ def test_rows_without_a_dialogue_are_counted_under_their_own_column_name(folder:
 
 def test_an_unknown_extension_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("Hi")
-    refused('"a.txt" has the unknown extension ".txt"; use .csv, .jsonl, .json, .parquet', tmp_path / "a.txt")
+    refused('"a.txt" has the unknown extension ".txt": use .csv, .jsonl, .json, .parquet', tmp_path / "a.txt")
 
 
 def test_an_unknown_name_is_answered_with_what_there_is() -> None:
     refused(
-        'unknown dialogues "nono"; use "nano", "handwritten" (embedded), a Hub dataset as "owner/name", a file', "nono"
+        'unknown dialogues "nono": use "nano", "handwritten" (embedded), a Hub dataset as "owner/name", a file', "nono"
     )
 
 
@@ -355,18 +355,18 @@ def test_an_id_of_two_dialogues_is_refused(tmp_path: Path) -> None:
 
 
 def test_fewer_than_three_dialogues_cannot_be_split(tmp_path: Path) -> None:
-    line = '"a.jsonl" has 2 different dialogues, too few to split in three; give 3 or more'
+    line = '"a.jsonl" has 2 different dialogues, too few to split in three: give 3 or more'
     refused(line, jsonl(tmp_path / "a.jsonl", rows(2)))
 
 
 def test_a_missing_split_is_named(folder: Path) -> None:
     (folder / "validation.jsonl").unlink()
-    refused('"chats" has the splits "train", "test" but not "validation"; give train, validation and test', folder)
+    refused('"chats" has the splits "train", "test" but not "validation": give train, validation and test', folder)
 
 
 def test_two_files_for_one_split_are_refused(folder: Path) -> None:
     (folder / "test.csv").touch()
-    refused('"chats" has 2 test files, test.csv, test.jsonl; keep one of them', folder)
+    refused('"chats" has 2 test files, test.csv, test.jsonl: keep one of them', folder)
 
 
 def test_a_folder_without_splits_is_refused(tmp_path: Path) -> None:
@@ -399,5 +399,5 @@ def test_a_negative_number_of_rows_is_refused(folder: Path) -> None:
 
 
 def test_a_lead_of_no_turns_is_refused() -> None:
-    with pytest.raises(LabError, match="lead copies 0 turns; copy 1 or more"):
+    with pytest.raises(LabError, match="lead copies 0 turns: copy 1 or more"):
         lead("#Person1#: Hi.", count=0)

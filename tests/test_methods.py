@@ -27,7 +27,7 @@ from labkit.models import Model
 from labkit.parameters import count_parameters, shape_of
 from labkit.prompts import LIMIT
 from labkit.runs import Run
-from labkit.training import encode_rows, save
+from labkit.training import collator, encode_rows, save
 
 CASES: dict[str, Method] = {
     "full": FullFineTuning(),
@@ -49,11 +49,8 @@ every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], i
 
 def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
     """The first eight training rows, just as a training gets them."""
-    from transformers import DataCollatorForSeq2Seq
-
     rows, _ = encode_rows(model, data.train.select(range(8)))
-    collator = DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=8)
-    return dict(collator(rows))
+    return dict(collator(model)(rows))
 
 
 def train_steps(model: Model, data: Dialogues, steps: int) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 
-from labkit import models
+from labkit import models, paths
 from labkit.errors import LabError
 from labkit.models import Model, load_model, revision_of
 from labkit.parameters import count_parameters
@@ -129,8 +129,8 @@ def test_an_embedded_model_is_found_by_its_name_and_has_its_weights_as_revision(
     tiny: Model, tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(tiny_folder, tmp_path / "models" / "nano-x")
-    monkeypatch.setattr(models, "DATA", tmp_path)
-    assert models.embedded_models() == ["nano-x"]
+    monkeypatch.setattr(paths, "DATA", tmp_path)
+    assert paths.embedded_models() == ["nano-x"]
     model = load_model("nano-x", device="cpu")
     assert (model.name, model.revision) == ("nano-x", tiny.revision)
 

@@ -8,7 +8,8 @@ import pytest
 from rouge_score.rouge_scorer import RougeScorer
 
 from labkit.errors import LabError
-from labkit.rouge import MEASURES, Rouge, score, sentence_per_line
+from labkit.intervals import MEASURES
+from labkit.rouge import Rouge, score, sentence_per_line
 
 # Two dialogues, ROUGE-1 by hand. Tom: 1 with the first reference; with the second 1 word of 3 and of 2 matches,
 # 2 * 1 / (3 + 2) = .4. Ann: 0 with the first; 1 word of 2 and of 1, 2 * 1 / (2 + 1) = 2/3 with the second.

@@ -60,7 +60,7 @@ def test_writes_down_settings_versions_commit_and_hardware(tmp_path: Path) -> No
     assert environment["python"] == platform.python_version()
     assert environment["hardware"]["cores"] == os.cpu_count()
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    assert environment["commit"] == (head.stdout.strip() or "not a git checkout")
+    assert environment["commit"].removesuffix("-dirty") == (head.stdout.strip() or "not a git checkout")
 
 
 def test_keeps_what_it_was_started_with(tmp_path: Path) -> None:

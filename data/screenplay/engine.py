@@ -8,6 +8,7 @@ from random import Random
 from zlib import crc32
 
 HERE = Path(__file__).parent
+TALES = ("report", "diary A", "diary B")  # what happened, told in other ways than a summary
 OUTCOMES = ["agreed", "changed", "refused", "failed", "postponed", "informed", "promised", "decided", "solved"]
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 SLOT = re.compile(r"\{(a )?([\w.]+)('*)\}")
@@ -118,7 +119,7 @@ def read_line(situation: Situation, story: Story | None, key: str, text: str) ->
         story.plans.append(text)
     elif key == "headline":
         story.lines.setdefault(key, []).extend(part.strip() for part in text.split(" | "))
-    elif key in ("want", "end", "todo A", "todo B", "q", "sum"):
+    elif key in ("want", "end", "todo A", "todo B", "q", "sum", *TALES):
         story.lines.setdefault(key, []).append(text)
     else:
         raise ValueError(f"unknown key {key!r}")
@@ -234,20 +235,24 @@ def play(situation: Situation, facts: Facts, plan: str, rng: Random) -> list[tup
 
 def draw(situation: Situation, split: str, rng: Random) -> Scene:
     """One dialogue of a situation, drawn again until its length and its facts fit the split."""
+    own = {name for names, _ in situation.pools for name in names}
     while True:
         story = rng.choice(situation.stories)
         both = Situation(situation.name, pools=situation.pools + common()[situation.tone].pools)
         facts = Facts(both, split, rng)
-        turns = play(situation, facts, rng.choice(story.plans), rng)
+        try:
+            turns = play(situation, facts, rng.choice(story.plans), rng)
+        except IndexError:  # slots of like values took so many that one has no second value left to change to
+            continue
         words = sum(len(text.split()) for _, text in turns)
-        known = {name: facts.values[name][0] for name, primes in sorted(facts.said) if not primes}
-        key = f"{situation.name} {story.name} {sorted(facts.said)} {sorted(known.items())}"
+        details = {name: facts.values[name][0] for name, primes in sorted(facts.said) if not primes and name in own}
+        # a combination of facts belongs to one split
+        key = f"{situation.name} {sorted(details.items())}"
         if len(turns) in TURNS and words <= MOST_WORDS and bucket(key) == split:
             break
     first = turns[0][0]
     person = {"A": "#Person1#" if first == "A" else "#Person2#", "B": "#Person2#" if first == "A" else "#Person1#"}
     called = {who: facts.values[f"{who}.name"][0] if (f"{who}.name", 0) in facts.said else person[who] for who in "AB"}
-    own = {name for names, _ in situation.pools for name in names}
 
     def lines(key: str, people: dict[str, str]) -> list[str]:
         sources = story.lines.get(key, []) + (situation.questions if key == "q" else [])
@@ -255,15 +260,18 @@ def draw(situation: Situation, split: str, rng: Random) -> Scene:
 
     said = {key: lines(key, person) for key in ("headline", "want", "end", "q")}
     said["sum"] = [sentences(line) for line in lines("sum", called)]
+    topic = rng.choice(situation.topics)
+    actions = [f"{person[who]}: {line}" for who in "AB" for line in lines(f"todo {who}", person)]
+    said |= {key: [sentences(line) for line in lines(key, person)] for key in TALES}  # the last to draw anything
     return Scene(
         situation=situation.name,
         story=story.name,
         outcome=story.outcome,
         roles=dict(zip((person["A"], person["B"]), situation.roles, strict=True)),
-        topic=rng.choice(situation.topics),
+        topic=topic,
         turns=[(person[who], text) for who, text in turns],
-        details={n: v for n, v in known.items() if n in own},
+        details=details,
         dropped={n: facts.values[n][1] for n, primes in sorted(facts.said) if primes == 1 and n in own},
         lines=said,
-        actions=[f"{person[who]}: {line}" for who in "AB" for line in lines(f"todo {who}", person)],
+        actions=actions,
     )

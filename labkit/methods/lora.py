@@ -68,21 +68,17 @@ class LoRA(Method):
 
     def check(self, shape: Shape) -> None:
         """Raise LabError if the rank is above the width of a target, where nothing is saved any more."""
-        widest = min(min(one.inputs, one.outputs) for one in self.adapted(shape))
-        if self.rank > widest:
+        narrowest = min(min(one.inputs, one.outputs) for one in self.adapted(shape))
+        if self.rank > narrowest:
             raise LabError(
-                f"rank {self.rank} is above {widest}, the width of the narrowest target layer: use 1 to {widest}"
+                f"rank {self.rank} is above {narrowest}, the width of the narrowest target layer: use 1 to {narrowest}"
             )
 
-    def added(self, shape: Shape) -> int:
+    def trainable(self, shape: Shape) -> int:
         """A has rank x inputs and B outputs x rank weights; DoRA adds one length an output."""
         return sum(
             self.rank * (one.inputs + one.outputs) + (one.outputs if self.dora else 0) for one in self.adapted(shape)
         )
-
-    def trainable(self, shape: Shape) -> int:
-        """Just what is added."""
-        return self.added(shape)
 
     def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
         """Wrap `net` with peft's LoRA."""

@@ -69,17 +69,17 @@ class PromptTuning(Method):
         if self.init == "random":
             start = torch.randn(self.tokens, table.shape[1], generator=chooser) * table.std().cpu()
         else:
-            start = table[self._start_ids(tokenizer, len(tokenizer), chooser)]
+            start = table[self._start_ids(tokenizer, chooser)]
         peft_net = get_peft_model(net, config)
         with torch.no_grad():
             peft_net.prompt_encoder["default"].embedding.weight.copy_(start)
         return peft_net
 
-    def _start_ids(self, tokenizer: Any, size: int, chooser: Any) -> Any:
+    def _start_ids(self, tokenizer: Any, chooser: Any) -> Any:
         import torch
 
         if self.init == "text":
             ids = tokenizer(self.text, add_special_tokens=False)["input_ids"]
             return torch.tensor([ids[i % len(ids)] for i in range(self.tokens)])
-        ordinary = torch.tensor(sorted(set(range(size)) - set(tokenizer.all_special_ids)))
+        ordinary = torch.tensor(sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids)))
         return ordinary[torch.randint(len(ordinary), (self.tokens,), generator=chooser)]
