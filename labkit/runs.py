@@ -167,7 +167,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(path.name + ".new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")  # another process may write the same
     fresh.write_text(text, encoding="utf-8")
     fresh.replace(path)
 
