@@ -49,7 +49,8 @@ Share of answers that are right to the letter, on dialogues with names and facts
 
 Made by `data/pretrain_nano.py`, which resumes where it was stopped; its log is `data/recorded/pretrain_{name}.jsonl`.
 It starts with attention that can copy: see `data/wiring.py`. This one was made before the tasks "report" and "diary",
-and the many ways to "tell", were added to `data/instructions.py`: running it now gives another model.
+and the many ways to "tell", were added to `data/instructions.py`, and its length was shortened while it ran (from
+1,000,000 examples over 800,000 and 680,000), so its learning rate fell otherwise: running it now gives another model.
 
 ## Limits
 
