@@ -2,10 +2,9 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.table import Table
 
 from labkit import options as opt
 from labkit.errors import LabError
+from labkit.jobs import load_data, open_model, run_methods
 from labkit.progress import console
 from labkit.terminal import print_comparison
 
@@ -64,7 +64,7 @@ def compare(
 
     Lead-2 (the first two turns) and the untouched base come first; then each method.
     """
-    table = _run(locals(), methods.split(","), range(seeds))
+    table = run_methods(locals(), methods.split(","), range(seeds))
     if as_json:
         print(json.dumps({"rows": table.rows(), "differences": table.difference_rows()}))
         return
@@ -102,7 +102,7 @@ def train(
     as_json: opt.AsJson = False,
 ) -> None:
     """Train one method with one seed and score it; the same settings are not trained twice."""
-    table = _run(locals(), [method], [seed])
+    table = run_methods(locals(), [method], [seed])
     row = table.rows()[-1]
     if as_json:
         print(json.dumps(row))
@@ -132,8 +132,8 @@ def evaluate(
     from labkit.generation import turns_cut
     from labkit.intervals import MEASURES
 
-    dialogues = _load(data, columns)
-    used = None if lead else _open(run, model, device, precision)
+    dialogues = load_data(data, columns)
+    used = None if lead else open_model(run, model, device, precision)
     scores = score_model(used, dialogues, Evaluation(rows, beams))
     read = list(dialogues.head(test=rows).test["dialogue"])
     cut = sum(turns > 0 for turns in turns_cut(used, read)) if used else 0
@@ -171,7 +171,7 @@ def summarize(
         raise LabError("the dialogue is not UTF-8 text: save it again as UTF-8") from None
     if not words.strip():
         raise LabError("the dialogue is empty: give turns such as '#Person1#: Are you coming?'")
-    used = _open(run, model, device, precision)
+    used = open_model(run, model, device, precision)
     summary, cut = write(used, [words], beams=beams)[0], turns_cut(used, [words])[0]
     print(json.dumps({"summary": summary, "turns_cut": cut}) if as_json else summary)
     if cut and not as_json:
@@ -261,67 +261,6 @@ def main() -> None:
         if end.code == 130:  # what typer makes of Ctrl-C
             print("labkit: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
         raise
-
-
-def _run(options: dict[str, Any], names: Sequence[str], seeds: Sequence[int]) -> Any:
-    """What `compare` and `train` have in common."""
-    from labkit.comparison import compare as run_comparison
-    from labkit.evaluation import Evaluation
-    from labkit.methods import make_method
-    from labkit.training import Training
-
-    given, names = opt.dials(options), [name.strip() for name in names]
-    chosen = [make_method(name, **{d: v for d, v in given.items() if d in opt.DIALS.get(name, ())}) for name in names]
-    for dial in given:
-        if not any(dial in opt.DIALS.get(name, ()) for name in names):
-            raise LabError(f"the dial {dial} fits none of {', '.join(names)}: leave it out or add its method")
-    training = Training(
-        steps=options["steps"],
-        batch_size=options["batch_size"],
-        learning_rate=options["lr"],
-        weight_decay=options["weight_decay"],
-        dropout=options["dropout"],
-        patience=options["patience"],
-    )
-    return run_comparison(
-        chosen,
-        options["model"],
-        _load(options["data"], options["columns"]),
-        seeds=seeds,
-        training=training,
-        evaluation=Evaluation(options["rows"], options["beams"]),
-        root=options["out"],
-        device=options["device"],
-        precision=options["precision"],
-    )
-
-
-def _load(data: str, columns: list[str] | None) -> Any:
-    from labkit.dialogues import load_dialogues
-
-    for column in columns or []:
-        if "=" not in column:
-            raise LabError(f"--columns {column} has no '=': write it as --columns dialogue=text")
-    return load_dialogues(data, columns=dict(column.split("=", 1) for column in columns or []))
-
-
-def _open(run: Path | None, model: str, device: str, precision: str) -> Any:
-    """The base model, or a run's trained model on the base it was trained on."""
-    from labkit.methods import from_dials, restore
-    from labkit.models import load_model, revision_of
-    from labkit.runs import Run
-
-    if run is None:
-        return load_model(model, device=device, precision=precision)
-    opened = Run.open(run)
-    if not opened.config.get("method") or not opened.trained:
-        raise LabError(f"{run} holds no trained weights: name a run of full, lora or prompt-tuning that is finished")
-    name, revision = opened.config["model"]["name"], opened.config["loaded"]["revision"]
-    here = revision_of(name)  # None for a model of the Hub, which keeps every revision
-    if here not in (None, revision):
-        raise LabError(f"{run} was trained on another {name}, {revision}, than the one here, {here}: train it again")
-    base = load_model(name, device=device, precision=precision, revision=None if here else revision)
-    return restore(base, from_dials(opened.config["method"]), opened.weights)
 
 
 if __name__ == "__main__":

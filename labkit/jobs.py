@@ -1,0 +1,70 @@
+"""What the commands do with their options: run methods, load dialogues, open a model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from labkit import options as opt
+from labkit.errors import LabError
+
+
+def run_methods(options: dict[str, Any], names: Sequence[str], seeds: Sequence[int]) -> Any:
+    """What `compare` and `train` have in common."""
+    from labkit.comparison import compare as run_comparison
+    from labkit.evaluation import Evaluation
+    from labkit.methods import make_method
+    from labkit.training import Training
+
+    given, names = opt.dials(options), [name.strip() for name in names]
+    chosen = [make_method(name, **{d: v for d, v in given.items() if d in opt.DIALS.get(name, ())}) for name in names]
+    for dial in given:
+        if not any(dial in opt.DIALS.get(name, ()) for name in names):
+            raise LabError(f"the dial {dial} fits none of {', '.join(names)}: leave it out or add its method")
+    training = Training(
+        steps=options["steps"],
+        batch_size=options["batch_size"],
+        learning_rate=options["lr"],
+        weight_decay=options["weight_decay"],
+        dropout=options["dropout"],
+        patience=options["patience"],
+    )
+    return run_comparison(
+        chosen,
+        options["model"],
+        load_data(options["data"], options["columns"]),
+        seeds=seeds,
+        training=training,
+        evaluation=Evaluation(options["rows"], options["beams"]),
+        root=options["out"],
+        device=options["device"],
+        precision=options["precision"],
+    )
+
+
+def load_data(data: str, columns: list[str] | None) -> Any:
+    """The dialogues of `--data`, with the names of their columns."""
+    from labkit.dialogues import load_dialogues
+
+    for column in columns or []:
+        if "=" not in column:
+            raise LabError(f"--columns {column} has no '=': write it as --columns dialogue=text")
+    return load_dialogues(data, columns=dict(column.split("=", 1) for column in columns or []))
+
+
+def open_model(run: Path | None, model: str, device: str, precision: str) -> Any:
+    """The base model, or a run's trained model on the base it was trained on."""
+    from labkit.methods import from_dials, restore
+    from labkit.models import load_model, revision_of
+    from labkit.runs import Run
+
+    if run is None:
+        return load_model(model, device=device, precision=precision)
+    opened = Run.open(run)
+    if not opened.config.get("method") or not opened.trained:
+        raise LabError(f"{run} holds no trained weights: name a run of full, lora or prompt-tuning that is finished")
+    name, revision = opened.config["model"]["name"], opened.config["loaded"]["revision"]
+    here = revision_of(name)  # None for a model of the Hub, which keeps every revision
+    if here not in (None, revision):
+        raise LabError(f"{run} was trained on another {name}, {revision}, than the one here, {here}: train it again")
+    base = load_model(name, device=device, precision=precision, revision=None if here else revision)
+    return restore(base, from_dials(opened.config["method"]), opened.weights)
