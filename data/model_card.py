@@ -48,9 +48,7 @@ Share of answers that are right to the letter, on dialogues with names and facts
 {course}
 
 Made by `data/pretrain_nano.py`, which resumes where it was stopped; its log is `data/recorded/pretrain_{name}.jsonl`.
-It starts with attention that can copy: see `data/wiring.py`. This one was made before the tasks "report" and "diary",
-and the many ways to "tell", were added to `data/instructions.py`, and its length was shortened while it ran (from
-1,000,000 examples over 800,000 and 680,000), so its learning rate fell otherwise: running it now gives another model.
+It starts with attention that can copy: see `data/wiring.py`.
 
 ## Limits
 
@@ -61,7 +59,7 @@ unknown names letter by letter, and sometimes misspells them. It is for learning
 
 def card(name: str) -> str:
     """The card as Markdown."""
-    from instructions import WORDINGS
+    from wordings import WORDINGS
 
     from labkit.parameters import shape_of
 

@@ -264,7 +264,7 @@ def main() -> None:
     """Read the options and go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", default="nano", help="the model goes to data/models/<name>, over what is there")
-    parser.add_argument("--examples", type=int, default=600_000)
+    parser.add_argument("--examples", type=int, default=560_000)
     parser.add_argument("--drills", type=int, default=20_000, help="how many of them are copying drills, at the start")
     parser.add_argument("--width", type=int, default=192)
     parser.add_argument("--head-width", type=int, default=32)
