@@ -19,7 +19,8 @@ test: .venv/ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --nbmake --nbmake-timeout=600 tests labs
+	$(BIN)/python -m pytest tests
+	LABKIT_RUNS=$$(mktemp -d) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 labs
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \

@@ -1,4 +1,4 @@
-"""The instruction tasks that the nano model is pre-trained on; summaries are never among them.
+"""The instruction tasks that the nano model is pre-trained on; the target summaries are never among them.
 
 Each task turns one scene into an instruction about its dialogue, in one of its many wordings, and a short answer.
 """

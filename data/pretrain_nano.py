@@ -187,10 +187,17 @@ class Pretraining:
         self.resume()
         return self
 
+    @property
+    def fixed(self) -> dict[str, Any]:
+        """The options that a training cannot change on its way."""
+        return {name: value for name, value in vars(self.options).items() if name not in ("examples", "check_minutes")}
+
     def resume(self) -> None:
         """Take up the last checkpoint, and drop what was logged after it."""
         if (self.work / "last" / "all.pt").exists():
             kept = torch.load(self.work / "last" / "all.pt", weights_only=True, map_location=DEVICE)
+            if kept["options"] != self.fixed:
+                raise SystemExit(f"{self.work} was begun with {kept['options']}: delete it, or go on with these")
             self.model.load_state_dict(kept["model"])
             self.optimizer.load_state_dict(kept["optimizer"])
             self.state = kept["state"]
@@ -207,6 +214,7 @@ class Pretraining:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         everything = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(), "state": self.state}
+        everything["options"] = self.fixed
         torch.save(everything, fresh / "all.pt")
         shutil.rmtree(last, ignore_errors=True)
         os.replace(fresh, last)

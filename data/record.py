@@ -68,7 +68,8 @@ def record_lab_0() -> None:
     ranks = [lk.LoRA(rank=rank) for rank in (8, 2, 1)]
     short = {"training": lk.Training(steps=150), "evaluation": lk.Evaluation(rows=200)}
     table = lk.compare(ranks, root=HERE / ".record", report=tell, **short)
-    write_json(HERE / "recorded" / "lab_0.json", {"rows": plain_rows(table), "environment": environment()})
+    told = {"rows": plain_rows(table), "differences": table.difference_rows(), "environment": environment()}
+    write_json(HERE / "recorded" / "lab_0.json", told)
 
 
 def main(seeds: int) -> None:

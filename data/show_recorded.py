@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "data" / "recorded" / "compare_nano.json"
 START, END = "<!-- recorded figures: start -->", "<!-- recorded figures: end -->"
 NAMES = {
-    "lead-2": "first two turns, copied",
-    "base": "the model as it comes",
+    "lead-2": "first two turns (lead-2)",
+    "base": "untouched model (base)",
     "full": "full fine-tuning",
     "lora": "LoRA",
     "prompt-tuning": "prompt tuning",
@@ -35,7 +35,7 @@ def picture(recorded: dict[str, Any]) -> str:
         y = 52 + height * index
         low, high = (left + scale * value for value in row["rouge1_interval"])
         color = "#4c78a8" if row["trainable"] else "#a9b4c2"
-        share = f", {row['percent']:.2g} % trained" if row["trainable"] else ""
+        share = f", {row['percent']:.3g} % trained" if row["trainable"] else ""
         parts += [
             f'<text x="{left - 12}" y="{y + 19}" text-anchor="end" fill="#222">{escape(NAMES[row["method"]])}</text>',
             f'<rect x="{left}" y="{y}" width="{scale * row["rouge1"]:.1f}" height="28" rx="3" fill="{color}"/>',

@@ -4,17 +4,22 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from labkit import options as opt
 from labkit.errors import LabError
+from labkit.evaluation import Evaluation
 from labkit.jobs import load_data, open_model, run_methods
+from labkit.parameters import shape_of
 from labkit.progress import console
+from labkit.runs import RUNS
 from labkit.terminal import print_comparison
+from labkit.training import Training
 
 app = typer.Typer(
     help="Fine-tune a small T5 on dialogue summarization in full, with LoRA and with soft prompts, and compare.\n\n"
@@ -31,40 +36,25 @@ def top(debug: Annotated[bool, typer.Option("--debug", help="Show the whole trac
 
 
 @app.command()
+@opt.takes(opt.dials(), opt.settings(Training), opt.settings(Evaluation))
 def compare(
     model: opt.Model = "nano",
     data: opt.Data = "nano",
     methods: opt.Methods = "full,lora,prompt-tuning",
     columns: opt.Columns = None,
-    rank: opt.Rank = None,
-    alpha: opt.Alpha = None,
-    targets: opt.Targets = None,
-    lora_dropout: opt.LoraDropout = None,
-    bias: opt.Bias = None,
-    rslora: opt.Rslora = None,
-    dora: opt.Dora = None,
-    tokens: opt.Tokens = None,
-    init: opt.Init = None,
-    text: opt.Text = None,
-    steps: opt.Steps = 300,
-    batch_size: opt.BatchSize = 16,
-    lr: opt.LearningRate = None,
-    weight_decay: opt.WeightDecay = 0.0,
-    dropout: opt.Dropout = 0.0,
-    patience: opt.Patience = None,
     seeds: opt.Seeds = 1,
-    rows: opt.Rows = None,
-    beams: opt.Beams = 1,
-    out: opt.Out = Path("runs"),
+    out: opt.Out = RUNS,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Train what is missing, reuse what is there, and print one table with intervals.
 
     Lead-2 (the first two turns) and the untouched base come first; then each method.
     """
-    table = run_methods(locals(), methods.split(","), range(seeds))
+    where = {"model": model, "root": out, "device": device, "precision": precision}
+    table = run_methods(methods.split(","), load_data(data, columns), options, seeds=range(seeds), **where)
     if as_json:
         print(json.dumps({"rows": table.rows(), "differences": table.difference_rows()}))
         return
@@ -72,37 +62,22 @@ def compare(
 
 
 @app.command()
+@opt.takes(opt.dials(), opt.settings(Training), opt.settings(Evaluation))
 def train(
     method: opt.OneMethod = "lora",
     model: opt.Model = "nano",
     data: opt.Data = "nano",
     columns: opt.Columns = None,
-    rank: opt.Rank = None,
-    alpha: opt.Alpha = None,
-    targets: opt.Targets = None,
-    lora_dropout: opt.LoraDropout = None,
-    bias: opt.Bias = None,
-    rslora: opt.Rslora = None,
-    dora: opt.Dora = None,
-    tokens: opt.Tokens = None,
-    init: opt.Init = None,
-    text: opt.Text = None,
-    steps: opt.Steps = 300,
-    batch_size: opt.BatchSize = 16,
-    lr: opt.LearningRate = None,
-    weight_decay: opt.WeightDecay = 0.0,
-    dropout: opt.Dropout = 0.0,
-    patience: opt.Patience = None,
     seed: opt.Seed = 0,
-    rows: opt.Rows = None,
-    beams: opt.Beams = 1,
-    out: opt.Out = Path("runs"),
+    out: opt.Out = RUNS,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Train one method with one seed and score it; the same settings are not trained twice."""
-    table = run_methods(locals(), [method], [seed])
+    where = {"model": model, "root": out, "device": device, "precision": precision}
+    table = run_methods([method], load_data(data, columns), options, seeds=[seed], **where)
     row = table.rows()[-1]
     if as_json:
         print(json.dumps(row))
@@ -112,30 +87,32 @@ def train(
 
 
 @app.command()
+@opt.takes(opt.settings(Evaluation))
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="Folder of a run; without it the base or lead-2 is scored.")
+        Path | None, typer.Argument(help="Folder of a run, which knows its model; without it --model is scored.")
     ] = None,
     model: opt.Model = "nano",
     data: opt.Data = "nano",
     columns: opt.Columns = None,
     lead: Annotated[bool, typer.Option("--lead", help="Score the first two turns instead of a model.")] = False,
-    rows: opt.Rows = None,
-    beams: opt.Beams = 1,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Score a run, a base model or the lead-2 baseline on the test split of any data."""
-    from labkit.evaluation import Evaluation
     from labkit.evaluation import evaluate as score_model
     from labkit.generation import turns_cut
     from labkit.intervals import MEASURES
 
+    if run and lead:
+        raise LabError(f"--lead is no model, and {run} is one: score one at a time")
     dialogues = load_data(data, columns)
     used = None if lead else open_model(run, model, device, precision)
-    scores = score_model(used, dialogues, Evaluation(rows, beams))
-    read = list(dialogues.head(test=rows).test["dialogue"])
+    evaluation = opt.built(Evaluation, options)
+    scores = score_model(used, dialogues, evaluation)
+    read = list(dialogues.head(test=evaluation.rows).test["dialogue"])
     cut = sum(turns > 0 for turns in turns_cut(used, read)) if used else 0
     result = {"data": dialogues.name, "rows": len(scores.ids), "cut": cut} | scores.row()
     if as_json:
@@ -153,9 +130,11 @@ def evaluate(
 @app.command()
 def summarize(
     dialogue: Annotated[str, typer.Argument(help="The dialogue, a turn a line; - reads it from standard input.")] = "-",
-    run: Annotated[Path | None, typer.Option(help="Folder of a run; without it the base model writes.")] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="Folder of a run, which knows its model; without it --model writes.")
+    ] = None,
     model: opt.Model = "nano",
-    beams: opt.Beams = 1,
+    beams: Annotated[int, typer.Option(help="Beams of the search; 1 is greedy.")] = 1,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",
     as_json: opt.AsJson = False,
@@ -179,27 +158,15 @@ def summarize(
 
 
 @app.command()
+@opt.takes(opt.dials())
 def params(
     method: opt.OneMethod = "lora",
     model: opt.Model = "nano",
-    rank: opt.Rank = None,
-    alpha: opt.Alpha = None,
-    targets: opt.Targets = None,
-    lora_dropout: opt.LoraDropout = None,
-    bias: opt.Bias = None,
-    rslora: opt.Rslora = None,
-    dora: opt.Dora = None,
-    tokens: opt.Tokens = None,
-    init: opt.Init = None,
-    text: opt.Text = None,
     as_json: opt.AsJson = False,
+    **options: Any,
 ) -> None:
     """Count what a method trains, from the model's shape alone: no weights, no network."""
-    given = opt.dials(locals())
-    from labkit.methods import make_method
-    from labkit.parameters import shape_of
-
-    chosen = make_method(method, **given)
+    (chosen,) = opt.methods([method], options)
     count = chosen.count(shape_of(model))
     result = {
         "model": model,
@@ -216,7 +183,7 @@ def params(
 
 
 @app.command()
-def runs(out: opt.Out = Path("runs"), as_json: opt.AsJson = False) -> None:
+def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     """List the runs that are stored, the newest first."""
     from labkit.runs import list_runs
 
@@ -241,7 +208,8 @@ def runs(out: opt.Out = Path("runs"), as_json: opt.AsJson = False) -> None:
     for row in found:
         score = f"{row['rouge1']:.3f}" if row["finished"] else "not finished"
         table.add_row(
-            *(str(row[k] if row[k] is not None else "") for k in ("run", "method", "model", "data", "seed")), score
+            *(escape(str(row[k] if row[k] is not None else "")) for k in ("run", "method", "model", "data", "seed")),
+            score,
         )
     Console().print(table if found else f"There are no runs in {out}: `labkit compare` makes some.")
 
@@ -255,7 +223,8 @@ def main() -> None:
     except (LabError, OSError) as error:
         if debug:
             raise
-        print(f"labkit: {error}", file=sys.stderr)
+        where = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else error
+        print(f"labkit: {where}", file=sys.stderr)
         sys.exit(2)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C

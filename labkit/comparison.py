@@ -1,5 +1,6 @@
 """Several methods and seeds in one table, with intervals; what is stored is not trained again."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -13,10 +14,10 @@ from labkit.errors import LabError
 from labkit.evaluation import LEAD, Evaluation, evaluate
 from labkit.intervals import Difference, Scores, paired_difference
 from labkit.methods import Method, attach, restore
-from labkit.models import Model, chosen, load_model, revision_of
+from labkit.models import Model, device_and_precision, load_model, revision_of
 from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_config
 from labkit.progress import RunBars
-from labkit.runs import RUNS, Run
+from labkit.runs import RUNS, Run, list_runs
 from labkit.training import Training, train
 
 BASE = "base"
@@ -146,7 +147,7 @@ def compare(
         **loading: device, precision or revision for `load_model`.
 
     Returns:
-        The table, with lead-2 and base first.
+        The table, with lead-2 and base first. Peak memory counts the untouched base beside the model that is trained.
 
     Raises:
         LabError: A dial or the data do not fit; told before anything is trained or written.
@@ -155,7 +156,12 @@ def compare(
 
     data = data or load_dialogues()
     if not seeds:
-        raise LabError("no seed is given: name at least one, such as 0")
+        raise LabError("no seed is given: use one or more")
+    for seed in seeds:
+        if not 0 <= seed < 2**32:
+            raise LabError(f"seed {seed} is out of range: use 0 to {2**32 - 1}")
+    if loading and not isinstance(model, str):
+        raise LabError(f"{model.name} is loaded already: give {', '.join(loading)} to load_model instead")
     training, evaluation = training or Training(), evaluation or Evaluation()
     with RunBars(training.steps) as bars:
         job = _Job(model, data, methods, training, evaluation, Path(root), report or bars.report, loading)
@@ -215,12 +221,22 @@ class _Job:
             revision, precision = self.model.revision, self.model.precision
         else:
             revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            _, precision = chosen(self.loading.get("device", "auto"), self.loading.get("precision", "auto"))
+            _, precision = device_and_precision(
+                self.loading.get("device", "auto"), self.loading.get("precision", "auto")
+            )
         model = {"name": self.name, "revision": revision, "precision": precision}
         if method is None:
             return {"method": None, "model": model, **test}
         training = replace(self.training, learning_rate=self.training.learning_rate or method.learning_rate)
         return {"method": method.dials(), "model": model, "training": training.settings(), "seed": seed, **test}
+
+    def adopt(self, run: Run, settings: dict[str, Any]) -> None:
+        """Take over the weights of a run that differs in its evaluation only: nothing is trained twice."""
+        same = [key for key in settings if key != "evaluation"]
+        asked = json.loads(json.dumps(settings))
+        for other in list_runs(self.root):
+            if other.training and not run.training and all(other.config.get(key) == asked[key] for key in same):
+                run.copy_training(other)
 
     def run(self, method: Method | None, seed: int, baseline: bool = False) -> Run:
         settings = self.settings(method, seed, baseline)
@@ -240,7 +256,8 @@ class _Job:
             count = count_parameters(model)
             run.start(settings, **loaded)
             results = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
-            if run.training:  # it was broken off while it was scored
+            self.adopt(run, settings)
+            if run.training:  # it was broken off while it was scored, or was scored in another way
                 model = restore(self.base, method, run.weights)
             else:
                 train(model, self.data, run, self.training, seed=seed, report=tell)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
 import re
 from collections.abc import Iterable, Mapping
@@ -108,8 +109,10 @@ def load_dialogues(
     if unknown := set(columns) - set(COLUMNS):
         raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use: map {_quoted(COLUMNS)}")
     if source in EMBEDDED:
+        if columns:
+            raise LabError(f"the embedded {source} has its columns already: leave columns out")
         return _embedded(str(source))
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))  # Path.expanduser fails on a user that is not there
     name = path.resolve().name if path.exists() else str(source)
     tables = _read(str(source), path)
     parts = {}
@@ -202,13 +205,15 @@ def _group(rows: Rows, where: str) -> Rows:
     for row in rows:
         row["dialogue"] = row["dialogue"].replace("\r\n", "\n")
         row["id"] = "" if row["id"] is None else str(row["id"])
-    # A last number counts the references of a dialogue only where it tells apart rows that share that dialogue.
-    by_id = {(row["id"], row["dialogue"]) for row in rows}
-    by_stem = {(_stem(row["id"]), row["dialogue"]) for row in rows}
+    # A last number counts the references of a dialogue only where all ids that are alike but for it share one.
+    shared: dict[str, set[str]] = {}
+    for row in rows:
+        shared.setdefault(_stem(row["id"]), set()).add(row["dialogue"])
     groups: dict[tuple[str, str], dict[str, Any]] = {}
     first: dict[str, tuple[str, int]] = {}
     for row in rows:
-        key = _stem(row["id"]) if len(by_stem) < len(by_id) else row["id"]
+        stem = _stem(row["id"])
+        key = stem if len(shared[stem]) == 1 else row["id"]
         dialogue, number = first.setdefault(key, (row["dialogue"], row["number"]))
         if key and dialogue != row["dialogue"]:
             raise LabError(

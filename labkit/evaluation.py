@@ -7,9 +7,10 @@ from typing import Any
 
 from labkit.dialogues import Dialogues, lead
 from labkit.errors import LabError
-from labkit.generation import MOST_TOKENS, summarize, turns_cut
+from labkit.generation import summarize, turns_cut
 from labkit.intervals import Scores
 from labkit.models import Model
+from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
 
 LEAD = "lead-2"
@@ -20,14 +21,14 @@ class Evaluation:
     """On what, and how summaries are written; the same for every model of a comparison.
 
     Attributes:
-        rows: Test rows, from the first on; None takes all.
+        rows: Test rows, from the first on; all unless given.
         beams: Beams of the search; 1 is greedy.
-        max_new_tokens: Longest summary.
+        max_new_tokens: Longest summary, in tokens.
     """
 
     rows: int | None = None
     beams: int = 1
-    max_new_tokens: int = MOST_TOKENS
+    max_new_tokens: int = LONGEST_SUMMARY
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be scored with."""

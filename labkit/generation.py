@@ -6,9 +6,8 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.models import Model
-from labkit.prompts import encode_prompts
+from labkit.prompts import LONGEST_SUMMARY, encode_prompts
 
-MOST_TOKENS = 64
 BATCH = 64
 
 
@@ -17,7 +16,7 @@ def summarize(
     dialogues: list[str],
     *,
     beams: int = 1,
-    max_new_tokens: int = MOST_TOKENS,
+    max_new_tokens: int = LONGEST_SUMMARY,
     batch_size: int = BATCH,
     progress: Callable[[int], Any] | None = None,
 ) -> list[str]:
@@ -62,7 +61,7 @@ def summarize(
     )
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))  # the longest first: memory shows at once
     summaries = [""] * len(prompts)
-    with eval_mode(model.net), torch.inference_mode():
+    with eval_mode(model.net), model.arithmetic(), torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
             batch = model.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt").to(
@@ -79,7 +78,15 @@ def summarize(
 
 
 def turns_cut(model: Model, dialogues: list[str]) -> list[int]:
-    """How many of its oldest turns each dialogue loses, since the model can read no more."""
+    """How many of its oldest turns each dialogue loses, since the model can read no more.
+
+    Args:
+        model: A base model or one with a method, whose virtual tokens take room, too.
+        dialogues: Turns separated by newlines.
+
+    Returns:
+        A number a dialogue; 0 where all is read.
+    """
     return encode_prompts(model.tokenizer, dialogues, model.room).turns_cut
 
 

@@ -6,39 +6,17 @@ from typing import Any
 
 from labkit import options as opt
 from labkit.errors import LabError
+from labkit.evaluation import Evaluation
+from labkit.training import Training
 
 
-def run_methods(options: dict[str, Any], names: Sequence[str], seeds: Sequence[int]) -> Any:
+def run_methods(names: Sequence[str], data: Any, options: dict[str, Any], **where: Any) -> Any:
     """What `compare` and `train` have in common."""
-    from labkit.comparison import compare as run_comparison
-    from labkit.evaluation import Evaluation
-    from labkit.methods import make_method
-    from labkit.training import Training
+    from labkit.comparison import compare
 
-    given, names = opt.dials(options), [name.strip() for name in names]
-    chosen = [make_method(name, **{d: v for d, v in given.items() if d in opt.DIALS.get(name, ())}) for name in names]
-    for dial in given:
-        if not any(dial in opt.DIALS.get(name, ()) for name in names):
-            raise LabError(f"the dial {dial} fits none of {', '.join(names)}: leave it out or add its method")
-    training = Training(
-        steps=options["steps"],
-        batch_size=options["batch_size"],
-        learning_rate=options["lr"],
-        weight_decay=options["weight_decay"],
-        dropout=options["dropout"],
-        patience=options["patience"],
-    )
-    return run_comparison(
-        chosen,
-        options["model"],
-        load_data(options["data"], options["columns"]),
-        seeds=seeds,
-        training=training,
-        evaluation=Evaluation(options["rows"], options["beams"]),
-        root=options["out"],
-        device=options["device"],
-        precision=options["precision"],
-    )
+    methods = opt.methods([name.strip() for name in names], options)
+    training, evaluation = opt.built(Training, options), opt.built(Evaluation, options)
+    return compare(methods, data=data, training=training, evaluation=evaluation, **where)
 
 
 def load_data(data: str, columns: list[str] | None) -> Any:
@@ -62,6 +40,8 @@ def open_model(run: Path | None, model: str, device: str, precision: str) -> Any
     opened = Run.open(run)
     if not opened.config.get("method") or not opened.trained:
         raise LabError(f"{run} holds no trained weights: name a run of full, lora or prompt-tuning that is finished")
+    if not {"model", "loaded"} <= opened.config.keys():
+        raise LabError(f"{run} does not say which model it was trained from: name a run that compare or train made")
     name, revision = opened.config["model"]["name"], opened.config["loaded"]["revision"]
     here = revision_of(name)  # None for a model of the Hub, which keeps every revision
     if here not in (None, revision):

@@ -42,6 +42,12 @@ class Model:
         """Where the weights are: "cpu", "cuda:0", ..."""
         return str(next(self.net.parameters()).device)
 
+    def arithmetic(self) -> Any:
+        """A block in which the network computes in its precision."""
+        import torch
+
+        return torch.autocast(self.device.split(":")[0], torch.bfloat16, enabled=self.precision == "bf16")
+
     @property
     def room(self) -> int:
         """Tokens that a prompt may take: the model's limit less the virtual tokens."""
@@ -68,7 +74,7 @@ def load_model(
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    device, precision = chosen(device, precision)
+    device, precision = device_and_precision(device, precision)
     source = _source(name)
     if model_folder(name) is None:
         _ask_hub(name, revision)
@@ -92,7 +98,14 @@ def load_model(
 
 
 def revision_of(name: str) -> str | None:
-    """Digest of the weights of an embedded or local model, first 16 hex digits; None for a model of the Hub."""
+    """Digest of the weights of an embedded or local model.
+
+    Args:
+        name: What `load_model` takes.
+
+    Returns:
+        The first 16 hex digits of SHA-256; None for a model of the Hub.
+    """
     folder = model_folder(name)
     if folder is None:
         return None
@@ -143,8 +156,15 @@ def _ask_hub(name: str, revision: str | None) -> None:
         raise LabError(_unfetched(name, error)) from error
 
 
-def chosen(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
+def device_and_precision(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
     """The device and the precision that "auto" stands for on this machine.
+
+    Args:
+        device: As `load_model` takes it.
+        precision: As `load_model` takes it.
+
+    Returns:
+        "cpu", "cuda" or "mps", and "fp32" or "bf16".
 
     Raises:
         LabError: There is no such device or precision.
@@ -155,7 +175,9 @@ def chosen(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
         raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
     device = _device(device)
     if precision == "auto":
-        precision = "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported() else "fp32"
+        precision = (
+            "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+        )
     return device, precision
 
 
@@ -169,7 +191,7 @@ def _device(device: str) -> str:
     ]
     if device == "auto":
         return there[-1]
-    if device not in (*there, *(f"cuda:{i}" for i in range(torch.cuda.device_count()))):
+    if device not in there:
         raise LabError(f"device {device!r} is not on this machine: use {' or '.join(there)}")
     return device
 
@@ -182,7 +204,7 @@ def _why(name: str, error: Exception) -> str:
     signs = ("couldn't connect", "offline", "Can't load", "Connection")
     if model_folder(name) is None and any(sign in text for sign in signs):
         return _unfetched(name, error)
-    if "safetensors" in text:
+    if "safetensors" in text.replace(name, ""):
         return (
             f"{name} holds no .safetensors weights, and pickled ones are never loaded: use another model, such as nano"
         )

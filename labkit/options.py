@@ -1,9 +1,19 @@
-"""The options of the command line, each written once, and the dials among them."""
+"""The options of the command line; the dials of methods, training and evaluation come from their dataclasses."""
 
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
+
+from labkit.errors import LabError
+from labkit.methods import METHODS, Method, make_method
+from labkit.training import Training
+
+NAMES = ", ".join(METHODS)
 
 Model = Annotated[str, typer.Option(help="nano, google/flan-t5-small to -xxl, another Hub id, or a folder.")]
 Data = Annotated[
@@ -13,43 +23,98 @@ Columns = Annotated[
     list[str] | None,
     typer.Option("--columns", help="Name of a column in your file, as dialogue=text or summary=short."),
 ]
-Methods = Annotated[str, typer.Option("--methods", help="Methods to compare, with commas: full, lora, prompt-tuning.")]
-OneMethod = Annotated[str, typer.Option("--method", help="full, lora or prompt-tuning.")]
-Rank = Annotated[int | None, typer.Option(help="LoRA: width of the bottleneck (8).")]
-Alpha = Annotated[float | None, typer.Option(help="LoRA: the change is scaled by alpha / rank (2 x rank).")]
-Targets = Annotated[str | None, typer.Option(help="LoRA: layers, with commas, among q,k,v,o,wi_0,wi_1,wo, or all.")]
-LoraDropout = Annotated[float | None, typer.Option(help="LoRA: dropout in front of A (0).")]
-Bias = Annotated[str | None, typer.Option(help="LoRA: none, all or lora_only.")]
-Rslora = Annotated[bool | None, typer.Option("--rslora", help="LoRA: scale by alpha / sqrt(rank).")]
-Dora = Annotated[bool | None, typer.Option("--dora", help="LoRA: learn length and direction apart.")]
-Tokens = Annotated[int | None, typer.Option(help="Prompt tuning: virtual tokens (20).")]
-Init = Annotated[str | None, typer.Option(help="Prompt tuning: start from vocabulary, text or random.")]
-Text = Annotated[str | None, typer.Option(help="Prompt tuning: the words to start from with --init text.")]
-Steps = Annotated[int, typer.Option(help="Optimiser steps.")]
-BatchSize = Annotated[int, typer.Option(help="Dialogues a step.")]
-LearningRate = Annotated[float | None, typer.Option("--lr", help="Highest learning rate; each method has its own.")]
-WeightDecay = Annotated[float, typer.Option(help="Weight decay.")]
-Dropout = Annotated[float, typer.Option(help="Dropout in the model while it trains.")]
-Patience = Annotated[int | None, typer.Option(help="Stop after so many validations without a better one.")]
+Methods = Annotated[str, typer.Option("--methods", help=f"Methods to compare, with commas: {NAMES}.")]
+OneMethod = Annotated[str, typer.Option("--method", help=f"One of {NAMES}.")]
 Seed = Annotated[int, typer.Option(help="Seed of the start values, the order of the data, and dropout.")]
 Seeds = Annotated[int, typer.Option(help="How many seeds: 3 trains each method with seeds 0, 1 and 2.")]
-Rows = Annotated[int | None, typer.Option(help="Test rows to score; all unless given.")]
-Beams = Annotated[int, typer.Option(help="Beams when summaries are written; 1 is greedy.")]
 Out = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output, and nothing else.")]
 
-DIALS = {
-    "lora": ("rank", "alpha", "targets", "dropout", "bias", "rslora", "dora"),
-    "prompt-tuning": ("tokens", "init", "text"),
-}
+SHORT = {"learning_rate": "--lr"}
+Command = Callable[..., None]
 
 
-def dials(options: dict[str, Any]) -> dict[str, Any]:
-    """The dials among a command's options, under the methods' own names."""
-    found = {name: options.get(name) for names in DIALS.values() for name in names if name != "dropout"}
-    found["dropout"] = options.get("lora_dropout")
-    if found["targets"] is not None:
-        found["targets"] = tuple(target.strip() for target in found["targets"].split(","))
-    return {name: value for name, value in found.items() if value is not None}
+def takes(*further: list[inspect.Parameter]) -> Callable[[Command], Command]:
+    """Give a command further options, which it receives as **options."""
+
+    def extend(command: Command) -> Command:
+        own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        added = [parameter for group in further for parameter in group]
+        command.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        return command
+
+    return extend
+
+
+def settings(kind: type) -> list[inspect.Parameter]:
+    """An option for each field of Training or Evaluation."""
+    return [_option(field.name, kind, field, field.default, kind.__name__) for field in fields(kind)]
+
+
+def dials() -> list[inspect.Parameter]:
+    """An option for each dial of the methods; none is set unless it is given."""
+    found = {}
+    for method in METHODS.values():
+        for name, field in _dials(method).items():
+            found.setdefault(name, _option(name, method, field, None, f"Dials of {method.name}"))
+    return list(found.values())
+
+
+def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
+    """The methods of these names, with the dials that were given.
+
+    Raises:
+        LabError: There is no such method, it refuses a dial's value, or a dial was given that none of them has.
+    """
+    made, fitting = [], set()
+    for name in names:
+        known = _dials(METHODS[name]) if name in METHODS else {}
+        made.append(make_method(name, **{field.name: _value(field, options[each]) for each, field in known.items()}))
+        fitting |= known.keys()
+    for parameter in dials():
+        if parameter.name not in fitting and options[parameter.name] is not None:
+            flag = "--" + parameter.name.replace("_", "-")
+            raise LabError(f"{flag} is no dial of {' or '.join(names)}: leave it out or add its method")
+    return made
+
+
+def built(kind: type, options: dict[str, Any]) -> Any:
+    """Training or Evaluation, as the options set it."""
+    return kind(**{field.name: options[field.name] for field in fields(kind)})
+
+
+def _dials(method: type[Method]) -> dict[str, Field[Any]]:
+    """The dials of a method by the name of their option: where training has one so called, with the method's name."""
+    taken = {field.name for field in fields(Training)}
+    names = {field.name: field for field in fields(method)}
+    return {f"{method.name}_{name}" if name in taken else name: field for name, field in names.items()}
+
+
+def _option(name: str, owner: type, field: Field[Any], default: Any, panel: str) -> inspect.Parameter:
+    """One option; its help is what the dataclass's docstring says of the field."""
+    kind = next(kind for kind in (*get_args(field.type), field.type) if isinstance(kind, type))
+    if get_origin(field.type) is tuple:
+        kind = str
+    described = re.search(rf"^\s*{field.name}: (.+?)(?=^\s*\w+: |\Z)", inspect.getdoc(owner) or "", re.M | re.S)
+    assert described, f"{owner.__name__} does not describe {field.name}"
+    told = " ".join(described[1].split())
+    if default is None and field.default is not None:
+        told += f" ({_shown(field.default)} unless given)"
+    flag = SHORT.get(name, "--" + name.replace("_", "-"))
+    option = typer.Option(flag, help=told, rich_help_panel=panel, show_default=default is not None)
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind | None, option]
+    )
+
+
+def _shown(default: Any) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
+def _value(field: Field[Any], given: Any) -> Any:
+    """The value of a dial as its dataclass takes it."""
+    if get_origin(field.type) is tuple and given is not None:
+        return tuple(part.strip() for part in given.split(","))
+    return given

@@ -105,6 +105,9 @@ def shape_of(name: str) -> Shape:
     Args:
         name: An embedded model ("nano"), a FLAN-T5 of the Hub, or a folder with a T5 `config.json`.
 
+    Returns:
+        Widths, layers and vocabulary.
+
     Raises:
         LabError: The name is none of these, or the folder holds another architecture.
     """
@@ -133,14 +136,28 @@ def _holds_head(file: Path) -> bool:
 def shape_of_config(config: dict[str, Any], name: str = "this model") -> Shape:
     """The shape that a T5 `config.json` describes.
 
+    Args:
+        config: Its object.
+        name: What an error calls the model.
+
+    Returns:
+        Widths, layers and vocabulary.
+
     Raises:
         LabError: It is not a T5 with gated feed-forward blocks.
     """
+    if not isinstance(config, dict):
+        raise LabError(f"the config.json of {name} is no JSON object: save or download the model again")
     if config.get("model_type") != "t5" or "gated" not in str(config.get("feed_forward_proj")):
         raise LabError(
             f"{name} is a {config.get('model_type', 'model of unknown type')}, not a T5 with gated feed-forward "
             "blocks: use nano or a google/flan-t5 model"
         )
+    for key in ("d_model", "d_kv", "d_ff", "num_heads", "num_layers", "vocab_size"):
+        if not isinstance(config.get(key), int) or config[key] < 1:
+            raise LabError(
+                f"the config.json of {name} says {key} is {config.get(key)}: save or download the model again"
+            )
     layers = config["num_layers"]
     return Shape(
         d_model=config["d_model"],

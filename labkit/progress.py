@@ -13,7 +13,7 @@ class RunBars:
 
     def __init__(self, steps: int):
         self.steps = steps
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[news]}"))
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[news]}"))
         seen = console.is_terminal or console.is_jupyter
         self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not seen)
         self.tasks: dict[str, Any] = {}

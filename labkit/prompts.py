@@ -7,6 +7,7 @@ from labkit.errors import LabError
 BEFORE = "Summarize the following conversation.\n\n"
 AFTER = "\n\nSummary: "
 LIMIT = 512  # tokens, the length that T5 and FLAN-T5 were trained with
+LONGEST_SUMMARY = 128  # tokens; DialogSum's longest takes 113
 
 
 class Prompts(NamedTuple):

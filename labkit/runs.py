@@ -4,13 +4,14 @@ config.json         model, data, method, training, seed and the environment
 history.jsonl       a line per log: step, loss, validation loss, learning rate
 adapter/ or model/  the trained weights, as safetensors
 predictions.jsonl   a summary per dialogue
-scores.json         ROUGE per dialogue, wall time, peak memory; written last, so it marks a finished run
+scores.json         ROUGE per dialogue, wall time, peak memory, machine; written last, so it marks a finished run
 """
 
 import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,7 @@ from typing import Any
 from labkit.errors import LabError
 from labkit.intervals import Scores
 
-RUNS = Path("runs")
+RUNS = Path(os.environ.get("LABKIT_RUNS", "runs"))
 PACKAGES = ("labkit", "torch", "transformers", "peft", "accelerate", "datasets", "rouge-score")
 
 
@@ -100,6 +101,9 @@ class Run:
 
     def rewind(self, step: int) -> None:
         """Drop what was logged after a step, from which a training that was broken off goes on."""
+        path = self.folder / "history.jsonl"
+        whole, end, _ = path.read_text(encoding="utf-8").rpartition("\n") if path.is_file() else ("", "", "")
+        _write(path, whole + end)  # the last line may be torn
         kept = [line for line in self.history if line["step"] <= step]
         _write(self.folder / "history.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
 
@@ -108,6 +112,12 @@ class Run:
         """What training took and came to; None before its end."""
         path = self.folder / "training.json"
         return _read(path) if path.is_file() else None
+
+    def copy_training(self, other: "Run") -> None:
+        """Take over what another run learned."""
+        shutil.copytree(other.weights, self.weights, dirs_exist_ok=True)
+        for name in ("history.jsonl", "training.json"):  # the latter last: it says that the weights are whole
+            _write(self.folder / name, (other.folder / name).read_text(encoding="utf-8"))
 
     @property
     def predictions(self) -> list[dict[str, str]]:
@@ -128,23 +138,46 @@ class Run:
         """Write predictions, then scores: the run is finished."""
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in predictions)
         _write(self.folder / "predictions.jsonl", text)
-        write_json(self.folder / "scores.json", results | {"rouge": scores.to_json()})
+        asked = self.config if self.started else {}
+        what = {name: asked.get(name) for name in ("method", "model", "data", "seed")} | {"environment": environment()}
+        write_json(self.folder / "scores.json", what | results | {"rouge": scores.to_json()})
 
 
 def list_runs(root: str | Path = RUNS) -> list[Run]:
-    """All runs under a folder, the newest first."""
+    """All runs under a folder.
+
+    Args:
+        root: The folder; what else is in it does not matter.
+
+    Returns:
+        The runs, the newest first.
+    """
     folders = [path.parent for path in Path(root).glob("*/config.json")]
     folders.sort(key=lambda folder: (folder / "config.json").stat().st_mtime, reverse=True)
-    return [run for run in map(Run, folders) if run.started]
+    return [run for run in map(Run, folders) if _is_run(run)]
+
+
+def _is_run(run: Run) -> bool:
+    try:
+        return run.started
+    except LabError:  # a config.json that is not ours
+        return False
 
 
 def environment() -> dict[str, Any]:
     """Versions, git commit and hardware: what one needs to doubt a figure."""
+    import torch
+
     return {
         "versions": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "commit": commit(),
-        "hardware": {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+        "hardware": {
+            "machine": platform.machine(),
+            "system": platform.system(),
+            "cores": os.cpu_count(),
+            "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        },
     }
 
 

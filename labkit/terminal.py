@@ -23,7 +23,8 @@ def print_comparison(comparison: Any) -> None:
         line = f"{later} minus {earlier}: {d.mean:+.3f} [{d.low:+.3f}, {d.high:+.3f}], {verdict}"
         out.print(line, markup=False, highlight=False)
     out.print("ROUGE is the mean over the references; ± is half of the 95 % interval over the test dialogues.")
-    out.print("An interval tells of other dialogues like these; --seeds 3 also averages over three trainings.")
+    if max(row["seeds"] for row in rows) == 1:
+        out.print("An interval tells of other dialogues like these; --seeds 3 also averages over three trainings.")
     for row in rows:
         if row["train_cut"] or row["test_cut"]:
             lost = f"{row['train_cut'] or 0:.0f} train and {row['test_cut'] or 0:.0f} test dialogues"

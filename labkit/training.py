@@ -1,5 +1,6 @@
 """Train a model on dialogues with their summaries, on transformers' Seq2SeqTrainer."""
 
+import itertools
 import json
 import math
 import shutil
@@ -14,10 +15,8 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.memory import PeakMemory
 from labkit.models import Model, quiet
-from labkit.prompts import encode_prompts
+from labkit.prompts import LONGEST_SUMMARY, encode_prompts
 from labkit.runs import Run, write_json
-
-LONGEST_SUMMARY = 128  # tokens; DialogSum's longest takes 113
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,12 @@ class Training:
     Attributes:
         steps: Optimiser steps.
         batch_size: Dialogues a step.
-        learning_rate: The highest, reached after the warm-up; None takes the method's own.
+        learning_rate: The highest, reached after the warm-up; the method's own unless given.
         warmup: Share of the steps in which it rises, 0 to 1; it falls to 0 over the rest in a straight line.
         weight_decay: Pull of the weights towards 0 (AdamW).
         dropout: Share of activations dropped in the model. 0 suits a short training that sees no dialogue twice.
         validations: How often the validation loss is measured.
-        patience: Stop after so many measurements without a better one; None never stops early.
+        patience: Stop after so many measurements without a better one; never, unless given.
         validation_rows: Rows of the validation split that are measured.
     """
 
@@ -52,13 +51,13 @@ class Training:
             if getattr(self, name) < 1:
                 raise LabError(f"{name} is {getattr(self, name)}: use 1 or more")
         if self.patience is not None and self.patience < 1:
-            raise LabError(f"patience is {self.patience}: use 1 or more, or None to train all steps")
-        if self.learning_rate is not None and not self.learning_rate > 0:
-            raise LabError(f"learning rate {self.learning_rate} is not positive: use something like 0.001")
+            raise LabError(f"patience is {self.patience}: use 1 or more, or leave it out to train all steps")
+        if self.learning_rate is not None and not 0 < self.learning_rate < math.inf:
+            raise LabError(f"learning rate {self.learning_rate} is no number above 0: use something like 0.001")
         if not 0 <= self.warmup <= 1:
             raise LabError(f"warmup {self.warmup} is no share: use 0 to 1, such as 0.05")
-        if not self.weight_decay >= 0:
-            raise LabError(f"weight decay {self.weight_decay} is negative: use 0 or a little more, such as 0.01")
+        if not 0 <= self.weight_decay < math.inf:
+            raise LabError(f"weight decay {self.weight_decay} is out of range: use 0 or a little more, such as 0.01")
         if not 0 <= self.dropout < 1:
             raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.1")
 
@@ -87,14 +86,13 @@ def train(
         report: Called with each line of the history as it is written.
 
     Returns:
-        seconds, peak_memory_mib, steps, train_cut (dialogues that lost turns), and the best validation loss.
+        seconds, peak_memory_mib, steps, train_cut (rows that lost turns or the
+        end of their summary), and the best validation loss.
 
     Raises:
         LabError: The model has no method, there are no rows, the run was not started, or the loss is no number any
             more.
     """
-    from transformers import EarlyStoppingCallback, Seq2SeqTrainer, set_seed
-
     if model.method is None:
         raise LabError(
             f"{model.name} has no method attached, nothing would be trained: use attach(model, LoRA()) first"
@@ -104,32 +102,19 @@ def train(
     if not (run.folder / "config.json").is_file():
         raise LabError(f"{run.folder} was not started: call run.start(settings) first")
     set_dropout(model.net, training.dropout)
-    sample = data.head(validation=training.validation_rows)
-    wanted = min(len(data.train), training.steps * training.batch_size)
-    rows, cut = encode_rows(model, sample.train.shuffle(seed=seed).select(range(wanted)))
-    rows = _in_order(rows, training, seed)
-    validation, _ = encode_rows(model, sample.validation)
-    set_seed(seed)
-    trainer = Seq2SeqTrainer(
-        model=model.net,
-        args=_arguments(model, run, training, seed),
-        data_collator=collator(model),
-        train_dataset=rows,
-        eval_dataset=validation,
-        callbacks=[_history(run, report), *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
-    )
-    _only_ours(trainer)
     checkpoint = _last_checkpoint(run.folder / "checkpoints")
     run.rewind(int(checkpoint.name.split("-")[1]) if checkpoint else 0)
-    started = time.perf_counter()
+    history = _history(run, report)
+    trainer, cut = _trainer(model, data, run, training, seed, history)
     with PeakMemory(model.device) as peak, quiet():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started
+    # Trainer leaves its bfloat16 arithmetic on the model, which writes summaries with its own, like all others
+    trainer.accelerator.unwrap_model(model.net, keep_fp32_wrapper=False)
     model.net.eval()
     save(model, run)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     result = {
-        "train_seconds": round(seconds, 1),
+        "train_seconds": round(history.seconds, 1),
         "peak_memory_mib": round(peak.mib),
         "steps": trainer.state.global_step,
         "train_cut": cut,
@@ -139,16 +124,44 @@ def train(
     return result
 
 
+def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: int, history: Any) -> tuple[Any, int]:
+    """A Trainer with its rows, and how many of the rows are cut."""
+    from transformers import EarlyStoppingCallback, PrinterCallback, Seq2SeqTrainer, set_seed
+
+    wanted = min(len(data.train), training.steps * training.batch_size)
+    rows, cut = encode_rows(model, data.train.shuffle(seed=seed).select(range(wanted)))
+    validation, _ = encode_rows(model, data.head(validation=training.validation_rows).validation)
+    set_seed(seed)
+    trainer = Seq2SeqTrainer(
+        model=model.net,
+        args=_arguments(model, run, training, seed),
+        data_collator=collator(model),
+        train_dataset=_in_order(rows, training, seed),
+        eval_dataset=validation,
+        callbacks=[history, *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
+    )
+    trainer.remove_callback(PrinterCallback)  # prints every log line
+    return trainer, cut
+
+
 def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], int]:
-    """Encode prompts and first references; also tells how many dialogues had to be cut."""
+    """Encode prompts and first references.
+
+    Args:
+        model: Whose tokenizer and length count.
+        rows: Rows with `dialogue` and `summaries`.
+
+    Returns:
+        Token ids, masks and labels, a dict a row; and how many rows lost turns or the end of their summary.
+    """
     prompts = encode_prompts(model.tokenizer, list(rows["dialogue"]), model.room)
-    references = [references[0] for references in rows["summaries"]]
-    labels = model.tokenizer(references, truncation=True, max_length=LONGEST_SUMMARY)["input_ids"]
+    labels = model.tokenizer([references[0] for references in rows["summaries"]], verbose=False)["input_ids"]
+    cut = sum(turns > 0 or len(ids) > LONGEST_SUMMARY for turns, ids in zip(prompts.turns_cut, labels, strict=True))
     encoded = [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": label}
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[: LONGEST_SUMMARY - 1], label[-1]]}
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
-    return encoded, sum(cut > 0 for cut in prompts.turns_cut)
+    return encoded, cut
 
 
 def _in_order(rows: list[dict[str, list[int]]], training: Training, seed: int) -> list[dict[str, list[int]]]:
@@ -163,8 +176,20 @@ def _in_order(rows: list[dict[str, list[int]]], training: Training, seed: int) -
     chooser = torch.Generator().manual_seed(seed)
     lengths, wanted, order = [len(row["input_ids"]) for row in rows], training.steps * training.batch_size, list[int]()
     while len(order) < wanted:
-        order += get_length_grouped_indices(lengths, training.batch_size, generator=chooser)
+        order += _shuffled(
+            get_length_grouped_indices(lengths, training.batch_size, generator=chooser), training, chooser
+        )
     return [rows[index] for index in order[:wanted]]
+
+
+def _shuffled(order: list[int], training: Training, chooser: Any) -> list[int]:
+    """The same batches in another order, since they came the longest first; one that is not full stays last."""
+    import torch
+
+    size = training.batch_size
+    batches = [order[at : at + size] for at in range(0, len(order) - size + 1, size)]
+    shuffled = [batches[i] for i in torch.randperm(len(batches), generator=chooser)]
+    return [*itertools.chain(*shuffled), *order[len(batches) * size :]]
 
 
 def collator(model: Model, multiple: int = 8) -> Any:
@@ -186,7 +211,12 @@ def set_dropout(net: Any, share: float) -> None:
 
 
 def save(model: Model, run: Run) -> None:
-    """Save what was trained as safetensors: the adapter in PEFT's own format, or the whole model."""
+    """Save what was trained as safetensors: the adapter in PEFT's own format, or the whole model.
+
+    Args:
+        model: With a method attached.
+        run: Its `weights` folder is written, over what is there.
+    """
     fresh = run.weights.with_name(run.weights.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     with quiet():
@@ -206,14 +236,14 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
     from transformers import Seq2SeqTrainingArguments
 
     every = max(1, training.steps // training.validations)
-    return Seq2SeqTrainingArguments(
+    arguments = Seq2SeqTrainingArguments(
         output_dir=str(run.folder / "checkpoints"),
         max_steps=training.steps,
         per_device_train_batch_size=training.batch_size,
         per_device_eval_batch_size=2 * training.batch_size,
         learning_rate=training.learning_rate or model.method.learning_rate,
         lr_scheduler_type="linear",
-        warmup_steps=math.ceil(training.warmup * training.steps),
+        warmup_steps=int(training.warmup * training.steps),
         weight_decay=training.weight_decay,
         optim="adamw_torch_fused",
         bf16=model.precision == "bf16",
@@ -225,6 +255,7 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=training.patience is not None,
+        restore_callback_states_from_checkpoint=training.patience is not None,  # how long it has waited
         metric_for_best_model="eval_loss",
         greater_is_better=False,
         prediction_loss_only=True,
@@ -239,6 +270,8 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
         remove_unused_columns=False,
         dataloader_pin_memory=False,
     )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # else every GPU of the machine would take a batch of its own
+    return arguments
 
 
 def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
@@ -253,6 +286,15 @@ def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
     }
 
     class History(TrainerCallback):  # type: ignore[misc]
+        before = (run.history or [{}])[-1].get("seconds", 0.0)  # of a training that was broken off
+        seconds = before
+
+        def on_train_begin(self, *_: Any, **__: Any) -> None:
+            self.began = time.perf_counter()
+
+        def on_train_end(self, *_: Any, **__: Any) -> None:
+            self.seconds = self.before + time.perf_counter() - self.began
+
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             line = {"step": state.global_step} | {names[k]: float(v) for k, v in (logs or {}).items() if k in names}
             if len(line) == 1:
@@ -260,18 +302,12 @@ def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
             for name in ("loss", "validation_loss", "gradient_norm"):
                 if not math.isfinite(line.get(name, 0.0)):
                     raise LabError(f"the {name} is {line[name]} at step {line['step']}: use a lower learning rate")
+            line["seconds"] = round(self.before + time.perf_counter() - self.began, 2)
             run.log(line)
             if report:
                 report(line)
 
     return History()
-
-
-def _only_ours(trainer: Any) -> None:
-    """Drop the callback that prints every log line."""
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
 
 
 def _last_checkpoint(folder: Path) -> Path | None:

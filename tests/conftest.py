@@ -1,11 +1,14 @@
 """A tiny T5 and a few made-up dialogues, for every test that needs a model or data."""
 
 import json
+import os
 import string
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: the figures are a CPU's
 
 from labkit.dialogues import Dialogues
 from labkit.models import Model, load_model

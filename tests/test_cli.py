@@ -253,6 +253,23 @@ def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {name: str(folder / f"{name.lower()}.jsonl") for name in [*files, "MISSING"]}
 
 
+@pytest.fixture(scope="module")
+def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, stored: Path) -> dict[str, str]:
+    """Models and runs with one mistake each."""
+    folder = tmp_path_factory.mktemp("broken_folders")
+    for name, text in (("no_object", "[]"), ("no_layers", '{"model_type": "t5", "feed_forward_proj": "gated-gelu"}')):
+        shutil.copytree(tiny_folder, folder / name)
+        (folder / name / "config.json").write_text(text)
+    shutil.copytree(run_folder(stored, "lora"), folder / "torn_run")
+    weights = folder / "torn_run" / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    shutil.copytree(run_folder(stored, "lora"), folder / "own_run")
+    config = json.loads((folder / "own_run" / "config.json").read_text())
+    del config["model"]
+    (folder / "own_run" / "config.json").write_text(json.dumps(config))
+    return {path.name.upper(): str(path) for path in folder.iterdir()}
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -268,6 +285,15 @@ def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "compare --model TINY --data DATA --seeds 0",
         "compare --model TINY --data DATA --seeds -1",
         "compare --model TINY --data DATA --steps 0",
+        "compare --model TINY --data DATA --lr inf",
+        "compare --model TINY --data DATA --alpha inf",
+        "compare --model TINY --data DATA --methods full --lora-dropout 0.1",
+        "compare --model TINY --data handwritten --columns dialogue=text",
+        "compare --model NO_OBJECT --data DATA",
+        "compare --model NO_LAYERS --data DATA",
+        "compare --model TINY --data ~nobody/x.csv",
+        "train --model TINY --data DATA --seed -1",
+        "train --model TINY --data DATA --seed 4294967296",
         "compare --model TINY --data DATA --lr -1",
         "compare --model TINY --data DATA --dropout 1",
         "compare --model TINY --data DATA --patience 0",
@@ -297,6 +323,9 @@ def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "evaluate MISSING --data DATA",
         "evaluate BASE_RUN --data DATA",
         "evaluate LEAD_RUN --data DATA",
+        "evaluate BASE_RUN --lead --data DATA",
+        "evaluate OWN_RUN --data DATA",
+        "evaluate TORN_RUN --data DATA",
         "evaluate --lead --data EMPTY",
         "evaluate --lead --data DATA --rows 1",
         "evaluate --lead --data DATA --beams 0",
@@ -308,6 +337,8 @@ def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "summarize Hello --run DATA",
         "summarize",
         "params --model unknown",
+        "params --model NO_OBJECT",
+        "params --model NO_LAYERS",
         "params --model TINY --rank 25",
         "params --model TINY --rank 0",
         "params --model TINY --method unknown",
@@ -322,11 +353,13 @@ def test_tells_a_mistake_in_one_line_and_writes_nothing(
     data_folder: str,
     pickled: str,
     broken_files: dict[str, str],
+    broken_folders: dict[str, str],
     stored: Path,
     tmp_path: Path,
 ) -> None:
     places = {"TINY": tiny.name, "DATA": data_folder, "PICKLED": pickled, **broken_files}
     places |= {"BASE_RUN": run_folder(stored, "base"), "LEAD_RUN": run_folder(stored, "lead-2")}
+    places |= broken_folders
     said = say(*(places.get(word, word) for word in line.split()))
     assert said.code == 2
     assert said.out == ""

@@ -29,8 +29,9 @@ KEYS = {
 
 
 def run(model: str | Model, data: Dialogues, root: Path, methods: Sequence[Method], **more: Any) -> Comparison:
-    options: dict[str, Any] = {"training": SHORT, "evaluation": EVALUATION, "device": "cpu"} | more
-    return compare(methods, model, data, root=root, **options)
+    options: dict[str, Any] = {"training": SHORT, "evaluation": EVALUATION}
+    options |= {"device": "cpu"} if isinstance(model, str) else {}
+    return compare(methods, model, data, root=root, **(options | more))
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,30 @@ def test_does_not_train_again_what_was_only_not_scored(
     row, straight = run(tiny.name, tiny_data, tmp_path, methods).rows()[-1], table.rows()[-1]
     for key in ("trainable", "percent", "rouge1", "rouge2", "adapter_bytes", "validation_loss"):
         assert row[key] == straight[key]
+
+
+def test_does_not_train_again_what_is_only_scored_in_another_way(
+    table: Comparison, tiny: Model, tiny_data: Dialogues, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labkit.comparison, "train", None)
+    row = run(tiny.name, tiny_data, root, METHODS, evaluation=Evaluation(rows=3, max_new_tokens=12)).rows()[-1]
+    whole = table.rows()[-1]
+    for key in ("train_seconds", "validation_loss", "adapter_bytes", "trainable"):
+        assert row[key] == whole[key]
+    assert row["runs"] != whole["runs"]
+    assert row["rouge1"] != whole["rouge1"]  # of 3 dialogues, not of all
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_refuses_a_seed_that_no_library_takes(tiny: Model, tiny_data: Dialogues, tmp_path: Path, seed: int) -> None:
+    with pytest.raises(LabError, match=f"seed {seed} is out of range"):
+        run(tiny.name, tiny_data, tmp_path / "runs", METHODS, seeds=(0, seed))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_refuses_to_load_a_model_that_is_loaded(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="is loaded already: give device to load_model"):
+        compare(METHODS, tiny, tiny_data, root=tmp_path / "runs", device="cpu")
 
 
 def test_averages_over_seeds(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:

@@ -173,3 +173,8 @@ def test_reads_as_the_package_reads_it(rows: Rows) -> None:
     assert data.test.num_rows == len(rows["test"])
     assert data.test[0] == rows["test"][0]
     assert data.train[19] == rows["train"][19]
+
+
+def test_says_an_before_a_vowel(rows: Rows) -> None:
+    texts = [text for _, row in everything(rows) for text in (row["dialogue"], *row["summaries"], *row["actions"])]
+    assert not [text for text in texts if re.search(r"\b[Aa] (?!one\b|once\b|use|uni|eu)[aeiouAEIOU]", text)]

@@ -12,7 +12,7 @@ from labkit.errors import LabError
 from labkit.generation import eval_mode, summarize
 from labkit.methods import FullFineTuning, PromptTuning, attach
 from labkit.models import Model
-from labkit.prompts import AFTER, BEFORE
+from labkit.prompts import AFTER, BEFORE, LONGEST_SUMMARY
 from labkit.runs import Run
 from labkit.training import Training, set_dropout, train
 
@@ -58,7 +58,7 @@ def test_writes_what_plain_greedy_search_does(trained: Model, dialogues: list[st
     for dialogue, summary in zip(dialogues, summaries, strict=True):
         ids = torch.tensor([trained.tokenizer(BEFORE + dialogue + AFTER)["input_ids"]])
         written = [0]
-        while len(written) <= 64 and (len(written) == 1 or written[-1] != 1):
+        while len(written) <= LONGEST_SUMMARY and (len(written) == 1 or written[-1] != 1):
             with torch.no_grad():
                 logits = trained.net(input_ids=ids, decoder_input_ids=torch.tensor([written])).logits
             written.append(int(logits[0, -1].argmax()))

@@ -14,7 +14,7 @@ import pytest
 import labkit.runs
 from labkit.errors import LabError
 from labkit.intervals import Scores
-from labkit.runs import Run, list_runs, write_json
+from labkit.runs import Run, environment, list_runs, write_json
 
 SETTINGS: dict[str, Any] = {"method": {"method": "lora", "rank": 8}, "seed": 0, "data": {"fingerprint": "abc"}}
 SCORES = Scores(
@@ -119,6 +119,31 @@ def test_logs_lines_that_are_there_at_once(tmp_path: Path) -> None:
     run.log({"step": 1, "loss": 2.5})
     run.log({"step": 2, "validation_loss": 2.25})
     assert Run.open(run.folder).history == [{"step": 1, "loss": 2.5}, {"step": 2, "validation_loss": 2.25}]
+
+
+def test_goes_on_from_a_history_whose_last_line_is_torn(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    run.log({"step": 1})
+    with (run.folder / "history.jsonl").open("a") as file:
+        file.write('{"step": 1')
+    run.rewind(1)
+    assert run.history == [{"step": 1}]
+
+
+def test_passes_over_folders_of_other_programs(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    for number, text in enumerate(("[]", "{", '{"model_type": "t5"}')):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "config.json").write_text(text)
+    assert [each.folder for each in list_runs(tmp_path)] == [run.folder]
+
+
+def test_says_in_its_scores_what_was_scored_and_where(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    run.finish([], SCORES, {})
+    assert run.results["seed"] == run.config["seed"]
+    assert run.results["data"] == run.config.get("data")
+    assert run.results["environment"] == environment()
 
 
 def test_drops_what_was_logged_after_the_step_it_goes_on_from(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Training: it learns, it repeats itself, it goes on after a stop, and it says when it goes wrong."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +14,9 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach, restore
 from labkit.models import Model
+from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
-from labkit.training import Training, collator, encode_rows, set_dropout, train
+from labkit.training import Training, _in_order, collator, encode_rows, set_dropout, train
 
 METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3)]
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -52,6 +54,10 @@ def weights(model: Model) -> dict[str, torch.Tensor]:
 def same(a: Model, b: Model) -> bool:
     ours, theirs = weights(a), weights(b)
     return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def untimed(run: Run) -> list[dict[str, float]]:
+    return [{name: value for name, value in line.items() if name != "seconds"} for line in run.history]
 
 
 def validation_loss(model: Model, data: Dialogues) -> float:
@@ -130,8 +136,68 @@ def test_goes_on_after_a_stop_as_if_there_had_been_none(
     resumed, run, result = fit(tiny, tiny_data, tmp_path / "stopped", method, report=seen, **dials)
     assert seen.steps[0] == {5: 5, 10: 9}[stop]
     assert same(straight, resumed)
-    assert run.history == plain.history
+    assert untimed(run) == untimed(plain)
     assert result["steps"] == 12
+
+
+def test_counts_the_seconds_before_a_stop_too(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    dials: dict[str, Any] = {"steps": 4, "batch_size": 4, "validations": 2}
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, tiny_data, tmp_path / "run", LoRA(), report=StopAt(3), **dials)
+    history = tmp_path / "run" / "history.jsonl"
+    lines = [json.loads(line) for line in history.read_text().splitlines()]
+    history.write_text("".join(json.dumps(line | {"seconds": 1000.0}) + "\n" for line in lines))
+    _, run, result = fit(tiny, tiny_data, tmp_path / "run", LoRA(), **dials)
+    assert 1000 <= result["train_seconds"] < 1060
+    assert run.history[-1]["seconds"] > 1000
+
+
+def test_waits_after_a_stop_no_longer_than_without_one(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    # the more it says of tea, the less it says of Anna: every validation is worse than the one before
+    tea, anna = (
+        Dataset.from_dict(split.to_dict() | {"summaries": [[text]] * len(split)})
+        for split, text in ((tiny_data.train, "tea tea tea tea"), (tiny_data.validation, "Anna Dan Anna Dan"))
+    )
+    data = Dialogues("tea", tea, anna, tiny_data.test)
+    dials: dict[str, Any] = {"steps": 100, "validations": 50, "patience": 4, "batch_size": 4, "learning_rate": 0.05}
+    _, plain, straight = fit(tiny, data, tmp_path / "straight", LoRA(), **dials)
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, data, tmp_path / "stopped", LoRA(), report=StopAt(straight["steps"] - 1), **dials)
+    _, run, result = fit(tiny, data, tmp_path / "stopped", LoRA(), **dials)
+    assert result["steps"] == straight["steps"] < 100
+    assert untimed(run) == untimed(plain)
+
+
+def test_leaves_the_arithmetic_of_the_model_as_it_was(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    half = replace(tiny, precision="bf16")
+    model, run, _ = fit(half, tiny_data, tmp_path / "run", FullFineTuning(), steps=2, batch_size=4)
+    batch = collator(tiny)(encode_rows(tiny, tiny_data.validation)[0])
+    with torch.no_grad():
+        trained, kept = model.net(**batch).logits, restore(half, FullFineTuning(), run.weights).net(**batch).logits
+    assert trained.dtype == torch.float32
+    assert torch.equal(trained, kept)
+
+
+def test_shuffles_batches_of_like_length(tiny: Model, tiny_data: Dialogues) -> None:
+    rows = [{"input_ids": [0] * length} for length in range(400)]
+    training = Training(steps=50, batch_size=8)
+    ordered = _in_order(rows, training, seed=0)
+    batches = [[len(row["input_ids"]) for row in ordered[at : at + 8]] for at in range(0, 400, 8)]
+    assert sorted(len(row["input_ids"]) for row in ordered) == list(range(400))
+    spreads = sorted(max(batch) - min(batch) for batch in batches)
+    assert spreads[len(spreads) // 2] < 60  # of rows drawn at random, 311 on average
+    longest = [max(batch) for batch in batches]
+    falls = sum(later < earlier for earlier, later in itertools.pairwise(longest))
+    assert 15 < falls < 35  # of 49; the longest first would fall every time
+    assert _in_order(rows, training, seed=0) == ordered
+
+
+def test_counts_rows_whose_summary_is_too_long(tiny: Model, tiny_data: Dialogues) -> None:
+    long = Dataset.from_dict(tiny_data.train.to_dict() | {"summaries": [["tea " * 200]] * len(tiny_data.train)})
+    rows, cut = encode_rows(tiny, long)
+    assert cut == len(long)
+    assert {len(row["labels"]) for row in rows} == {LONGEST_SUMMARY}
+    assert {row["labels"][-1] for row in rows} == {tiny.tokenizer.eos_token_id}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +239,7 @@ def test_stops_at_a_loss_that_is_no_number(tiny: Model, tiny_data: Dialogues, tm
 
 def test_stops_at_a_learning_rate_that_blows_the_weights_up(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="use a lower learning rate") as error:
-        fit(tiny, tiny_data, tmp_path / "run", FullFineTuning(), steps=30, batch_size=4, learning_rate=1e6)
+        fit(tiny, tiny_data, tmp_path / "run", FullFineTuning(), steps=30, batch_size=4, learning_rate=1e30)
     assert "\n" not in str(error.value)
     assert not (tmp_path / "run" / "scores.json").exists()
     assert not (tmp_path / "run" / "model").exists()
@@ -271,6 +337,8 @@ def test_refuses_a_run_that_was_not_started(tiny: Model, tiny_data: Dialogues, t
         ("learning_rate", -1.0),
         ("learning_rate", 0.0),
         ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("weight_decay", float("inf")),
         ("dropout", 1.0),
         ("dropout", -0.1),
         ("warmup", 1.5),

@@ -219,6 +219,8 @@ def play(situation: Situation, facts: Facts, plan: str, rng: Random) -> list[tup
             continue
         name, _, first = rng.choice(step.rstrip("?").split("/")).rstrip(")").partition("(")
         source = situation.scenes.get(name) or shared.scenes["smalltalk" if name == "~" else name]
+        if name == "~" and turns:  # nobody changes the subject in the middle of a turn
+            source = [wording for wording in source if wording[0][0] != turns[-1][0]] or source
         for who, text in rng.choice(source):
             for slot in first.split(",") if first else []:
                 text = re.sub(rf"\{{(a )?{slot}\}}", rf"{{\1{slot}'}}", text)

@@ -18,7 +18,14 @@ METHODS: dict[str, type[Method]] = {method.name: method for method in (FullFineT
 
 
 def make_method(name: str, **dials: Any) -> Method:
-    """The method of this name with these dials; a dial that is None keeps its default.
+    """The method of this name with these dials.
+
+    Args:
+        name: Its name on the command line.
+        **dials: Values for its fields; one that is None keeps its default.
+
+    Returns:
+        The method.
 
     Raises:
         LabError: There is no such method, or it has no such dial, or the dial's value is refused.
@@ -78,21 +85,29 @@ def restore(base: Model, method: Method, folder: Path) -> Model:
         The trained model, in eval mode.
 
     Raises:
-        LabError: There are no trained weights, or the model has a method already.
+        LabError: There are no trained weights, they are damaged, or the model has a method already.
     """
-    from peft import PeftModel
-    from transformers import AutoModelForSeq2SeqLM
+    from safetensors import SafetensorError
 
     _check(base, method)
     if not list(folder.glob("*.safetensors")):
         raise LabError(f"{folder} holds no trained .safetensors weights: train first, or name a run's own folder")
-    with quiet():
-        if isinstance(method, FullFineTuning):
-            how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}
-            net = AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, **how).to(base.device)
-        else:
-            net = PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
+    try:
+        with quiet():
+            net = _open(base, method, folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise LabError(f"the weights in {folder} are damaged ({error}): train again".replace("\n", " ")) from error
     return replace(base, net=net.eval(), method=method)
+
+
+def _open(base: Model, method: Method, folder: Path) -> Any:
+    from peft import PeftModel
+    from transformers import AutoModelForSeq2SeqLM
+
+    if isinstance(method, FullFineTuning):
+        how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}
+        return AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, **how).to(base.device)
+    return PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
 
 
 def _check(base: Model, method: Method) -> None:

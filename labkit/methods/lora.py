@@ -9,6 +9,7 @@ W frozen       |
 h                     afterwards W + (alpha / rank) B A can be merged: no extra time
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -27,8 +28,8 @@ class LoRA(Method):
 
     Attributes:
         rank: Width of the bottleneck between A and B, 1 to the width of the narrowest target.
-        alpha: The change is scaled by alpha / rank; None means 2 x rank.
-        targets: Layers to adapt, among q, k, v, o, wi_0, wi_1, wo; ("all",) for all of them.
+        alpha: The change is scaled by alpha / rank; twice the rank unless given.
+        targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all".
         dropout: Share of the input to A that is dropped while training, 0 to below 1.
         bias: Which biases train too: "none", "all" or "lora_only". T5's layers have none, so nothing changes there.
         rslora: Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023, arXiv:2312.03732).
@@ -55,8 +56,8 @@ class LoRA(Method):
             )
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")
-        if self.alpha is not None and not self.alpha > 0:
-            raise LabError(f"alpha {self.alpha} is not positive: use the rank or twice the rank")
+        if self.alpha is not None and not 0 < self.alpha < math.inf:
+            raise LabError(f"alpha {self.alpha} is no number above 0: use the rank or twice the rank")
         if not 0 <= self.dropout < 1:
             raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.05")
         if self.bias not in BIASES:

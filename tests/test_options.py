@@ -1,0 +1,42 @@
+"""Every dial of every dataclass is an option, said once."""
+
+from dataclasses import fields
+
+import pytest
+
+from labkit.errors import LabError
+from labkit.evaluation import Evaluation
+from labkit.methods import METHODS, FullFineTuning, LoRA, PromptTuning
+from labkit.options import built, dials, methods, settings
+from labkit.training import Training
+
+
+def given(**options: object) -> dict[str, object]:
+    every = [*dials(), *settings(Training), *settings(Evaluation)]
+    return {parameter.name: parameter.default for parameter in every} | options
+
+
+def test_every_dial_of_every_method_has_an_option() -> None:
+    names = {parameter.name for parameter in dials()}
+    assert names >= {field.name for method in METHODS.values() for field in fields(method)} - {"dropout"}
+    assert "lora_dropout" in names  # --dropout is the model's own
+
+
+def test_options_that_are_not_given_leave_every_default() -> None:
+    assert methods(["full", "lora", "prompt-tuning"], given()) == [FullFineTuning(), LoRA(), PromptTuning()]
+    assert built(Training, given()) == Training()
+    assert built(Evaluation, given()) == Evaluation()
+
+
+def test_options_reach_the_methods_that_have_such_a_dial() -> None:
+    turned = given(rank=4, targets="q, wo", lora_dropout=0.1, tokens=50, dropout=0.2, learning_rate=1.0)
+    assert methods(["lora", "prompt-tuning"], turned) == [
+        LoRA(rank=4, targets=("q", "wo"), dropout=0.1),
+        PromptTuning(tokens=50),
+    ]
+    assert built(Training, turned) == Training(dropout=0.2, learning_rate=1.0)
+
+
+def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
+    with pytest.raises(LabError, match="--tokens is no dial of full or lora"):
+        methods(["full", "lora"], given(tokens=5))
