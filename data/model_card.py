@@ -74,7 +74,8 @@ def card(name: str) -> str:
     checked = [line for line in log if "accuracy" in line]
     final = checked[-1]["accuracy"]
     asked = {"q": "What time is the table for?", "asker": "#Person1#", "person": "#Person1#", "slot": "price"}
-    asked |= {"quote": "Six, then.", "mixed": "(a) ... (b) ... (c) ...", "listed": "1. ... 2. ... 3. ..."}
+    asked |= {"writer": "#Person1#", "quote": "Six, then."}
+    asked |= {"mixed": "(a) ... (b) ... (c) ...", "listed": "1. ... 2. ... 3. ..."}
     tasks = [f"| {task} | {WORDINGS[task][0][0].format(**asked)} | {final[task]:.0%} |" for task in final]
     shown = ("question", "detail", "headline", "tell")
     course = [

@@ -123,6 +123,7 @@ def evaluate(
         low, high = result[f"{measure}_interval"]
         table.add_row(measure, f"{result[measure]:.3f}", f"{low:.3f} to {high:.3f}", f"{result[f'{measure}_max']:.3f}")
     Console().print(table)
+    print(f"A summary has {result['words']:.1f} words on average.")
     if cut:
         console.print(f"{cut} of {len(read)} dialogues were too long for the model, and lost their oldest turns.")
 

@@ -62,7 +62,6 @@ class Entry:
         row |= self.scores.row()
         per_seed = [run.scores.average("rouge1") for run in self.runs]
         row["rouge1_seeds"] = per_seed
-        row["words"] = float(self.scores.words.mean())
         if base is not None:
             difference = paired_difference(self.scores, base, "rouge1")
             row["rouge1_gain"] = difference.mean

@@ -94,8 +94,8 @@ class Scores:
         return _bootstrap(self.of(measure, references_by), level, draws, seed)
 
     def row(self) -> dict[str, Any]:
-        """Every measure with its interval and its average over the best references: one line of a table, for JSON."""
-        row: dict[str, Any] = {}
+        """All averages, for JSON: each measure with its interval and over the best references, and words a summary."""
+        row: dict[str, Any] = {"words": float(self.words.mean())}
         for measure in self.mean:
             row[measure] = self.average(measure)
             row[f"{measure}_interval"] = list(self.interval(measure))
