@@ -37,7 +37,8 @@ learning rate {lr}, bfloat16 arithmetic over float32 weights |
 
 ## What it can do
 
-Share of answers that are right to the letter, on dialogues with names and facts that it has not met:
+Share of answers that are right to the letter, on dialogues with names and facts that it has not met. Where many answers
+would be right (topic, headline, tell, report, diary, reply, continue, blanks), few are the same to the letter.
 
 | task | an example of the instruction | right |
 |---|---|---|

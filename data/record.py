@@ -19,7 +19,7 @@ from labkit.methods import from_dials, restore
 from labkit.runs import environment, write_json
 
 HERE = Path(__file__).parent
-METHODS = (lk.FullFineTuning(), lk.LoRA(), lk.PromptTuning())
+METHODS = (lk.FullFineTuning(), lk.LoRA(), lk.LoRA(rank=4, targets=("all",)), lk.PromptTuning())
 
 
 def tell(label: str, news: dict[str, Any]) -> None:

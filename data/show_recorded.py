@@ -15,7 +15,8 @@ NAMES = {
     "lead-2": "first two turns (lead-2)",
     "base": "untouched model (base)",
     "full": "full fine-tuning",
-    "lora": "LoRA",
+    "lora": "LoRA on q and v",
+    "lora rank=4 targets=all": "LoRA on all layers",
     "prompt-tuning": "prompt tuning",
 }
 
@@ -37,7 +38,7 @@ def picture(recorded: dict[str, Any]) -> str:
         color = "#4c78a8" if row["trainable"] else "#a9b4c2"
         share = f", {row['percent']:.3g} % trained" if row["trainable"] else ""
         parts += [
-            f'<text x="{left - 12}" y="{y + 19}" text-anchor="end" fill="#222">{escape(NAMES[row["method"]])}</text>',
+            f'<text x="{left - 12}" y="{y + 19}" text-anchor="end" fill="#222">{escape(NAMES[row["label"]])}</text>',
             f'<rect x="{left}" y="{y}" width="{scale * row["rouge1"]:.1f}" height="28" rx="3" fill="{color}"/>',
             f'<path d="M{low:.1f} {y + 14}H{high:.1f}M{low:.1f} {y + 8}v12M{high:.1f} {y + 8}v12" stroke="#222"/>',
             f'<text x="{high + 10:.1f}" y="{y + 19}" fill="#222">{row["rouge1"]:.3f}{share}</text>',
@@ -52,7 +53,7 @@ def table(recorded: dict[str, Any]) -> str:
     for row in recorded["rows"]:
         own, elsewhere = row["trainable"] > 0, carried[row["label"]]
         columns = [
-            NAMES[row["method"]],
+            NAMES[row["label"]],
             f"{row['percent']:.3g} %" if own else "",
             score(row, "rouge1"),
             score(row, "rouge1_gain", "+") if "rouge1_gain" in row else "",
