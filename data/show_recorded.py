@@ -23,7 +23,7 @@ NAMES = {
 
 def picture(recorded: dict[str, Any]) -> str:
     """Bars of ROUGE-1 with their intervals, and the share of the weights that was trained, as SVG."""
-    rows, scale, left, height = recorded["rows"], 560, 220, 44
+    rows, scale, left, height = recorded["rows"], 1100, 220, 44
     full_height = height * len(rows) + 70
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 {full_height}" '

@@ -4,6 +4,8 @@ import json
 
 from show_recorded import RECORDED, ROOT, picture, readme
 
+from labkit.parameters import shape_of
+
 PAGE = ROOT / "README.md"
 
 
@@ -15,6 +17,23 @@ def test_the_readme_shows_the_recorded_table() -> None:
 def test_the_picture_shows_the_recorded_figures() -> None:
     recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
     assert (ROOT / "docs" / "compare.svg").read_text(encoding="utf-8") == picture(recorded)
+
+
+def test_every_method_is_worth_what_it_costs() -> None:
+    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    rows = {row["label"]: row for row in recorded["rows"]}
+    base, full, prompt = rows["base"], rows["full"], rows["prompt-tuning"]
+    lora, widest = rows["lora"], rows["lora rank=4 targets=all"]
+    assert {row["seeds"] for row in (full, lora, widest, prompt)} == {3}
+    assert 0.15 <= base["rouge1"] <= 0.35
+    assert full["rouge1"] >= base["rouge1"] + 0.19
+    assert max(lora["percent"], widest["percent"]) <= 3
+    assert min(lora["rouge1"], widest["rouge1"]) >= base["rouge1"] + 0.17
+    assert widest["rouge1"] >= full["rouge1"] - 0.03
+    assert 20 <= prompt["trainable"] / shape_of("nano").d_model <= 100
+    assert base["rouge1"] + 0.05 <= prompt["rouge1"] < lora["rouge1"]
+    assert full["rouge1_interval"][0] > recorded["template_guesser"]["rouge1_interval"][1]
+    assert full["rouge1_interval"][0] > rows["lead-2"]["rouge1_interval"][1]
 
 
 def test_lab_0_tells_the_recorded_gains() -> None:
