@@ -162,7 +162,7 @@ def compare(
     if loading and not isinstance(model, str):
         raise LabError(f"{model.name} is loaded already: give {', '.join(loading)} to load_model instead")
     training, evaluation = training or Training(), evaluation or Evaluation()
-    with RunBars(training.steps) as bars:
+    with RunBars(training.steps, len(data.head(test=evaluation.rows).test)) as bars:
         job = _Job(model, data, methods, training, evaluation, Path(root), report or bars.report, loading)
         job.check()
         base = Entry(BASE, BASE, (job.run(None, 0),))  # first, because nothing is written before its model is loaded

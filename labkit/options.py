@@ -55,7 +55,7 @@ def settings(kind: type) -> list[inspect.Parameter]:
 
 def dials() -> list[inspect.Parameter]:
     """An option for each dial of the methods; none is set unless it is given."""
-    found = {}
+    found: dict[str, inspect.Parameter] = {}
     for method in METHODS.values():
         for name, field in _dials(method).items():
             found.setdefault(name, _option(name, method, field, None, f"Dials of {method.name}"))
@@ -68,7 +68,7 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
     Raises:
         LabError: There is no such method, it refuses a dial's value, or a dial was given that none of them has.
     """
-    made, fitting = [], set()
+    made, fitting = list[Method](), set[str]()
     for name in names:
         known = _dials(METHODS[name]) if name in METHODS else {}
         made.append(make_method(name, **{field.name: _value(field, options[each]) for each, field in known.items()}))

@@ -3,7 +3,7 @@
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 console = Console(stderr=True)  # standard output carries results only
 
@@ -11,12 +11,13 @@ console = Console(stderr=True)  # standard output carries results only
 class RunBars:
     """A bar a run, on a terminal and in a notebook; nothing where output goes into a file."""
 
-    def __init__(self, steps: int):
-        self.steps = steps
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.fields[news]}"))
+    def __init__(self, steps: int, rows: int):
+        self.totals = {"step": steps, "summaries": rows}
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(30), TextColumn("{task.fields[news]}"))
         seen = console.is_terminal or console.is_jupyter
-        self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not seen)
-        self.tasks: dict[str, Any] = {}
+        time = TimeRemainingColumn(elapsed_when_finished=True)
+        self.bars = Progress(*columns, time, console=console, disable=not seen)
+        self.tasks: dict[tuple[str, str], Any] = {}
 
     def __enter__(self) -> Self:
         self.bars.start()
@@ -26,13 +27,15 @@ class RunBars:
         self.bars.stop()
 
     def report(self, label: str, news: dict[str, float]) -> None:
-        """Move the bar of one run."""
-        if label not in self.tasks:
-            self.tasks[label] = self.bars.add_task(label, total=self.steps if "step" in news else None, news="")
-        if "step" in news:
-            self.bars.update(self.tasks[label], completed=news["step"])
-        said = " ".join(f"{k.replace('_', ' ')} {v:.3f}" for k, v in news.items() if k in ("loss", "validation_loss"))
-        if "summaries" in news:
-            said = f"{news['summaries']:.0f} summaries written"
-        if said:
-            self.bars.update(self.tasks[label], news=said)
+        """Move the bar of one run: of its training, then of its summaries."""
+        counted = "summaries" if "summaries" in news else "step"
+        if counted not in news:
+            return
+        if (label, counted) not in self.tasks:
+            does = "summaries" if counted == "summaries" else "training"
+            self.tasks[label, counted] = self.bars.add_task(f"{label}, {does}", total=self.totals[counted], news="")
+        bar = self.tasks[label, counted]
+        self.bars.update(bar, completed=news[counted])
+        for name in ("loss", "validation_loss"):
+            if name in news:
+                self.bars.update(bar, news=f"{name.replace('_', ' ')} {news[name]:.3f}")
