@@ -25,8 +25,9 @@ test: .venv/ready
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
 		{ echo "labkit needs Python 3.11 or later: make lab PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
+	@echo "setting up .venv, some minutes ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
 # What made the files in data/; each is slow and none is needed to use the lab.

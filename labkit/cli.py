@@ -149,6 +149,8 @@ def summarize(
         words.encode()
     except UnicodeError:
         raise LabError("the dialogue is not UTF-8 text: save it again as UTF-8") from None
+    if len(words) < 255 and Path(words).is_file():
+        raise LabError(f"{words} is a file, not a dialogue: write labkit summarize < {words}")
     if not words.strip():
         raise LabError("the dialogue is empty: give turns such as '#Person1#: Are you coming?'")
     used = open_model(run, model, device, precision)
@@ -212,7 +214,7 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
             *(escape(str(row[k] if row[k] is not None else "")) for k in ("run", "method", "model", "data", "seed")),
             score,
         )
-    Console().print(table if found else f"There are no runs in {out}: `labkit compare` makes some.")
+    Console(soft_wrap=True).print(table if found else f"There are no runs in {out}: `labkit compare` makes some.")
 
 
 def main() -> None:
@@ -229,7 +231,7 @@ def main() -> None:
         sys.exit(2)
     except SystemExit as end:
         if end.code == 130:  # what typer makes of Ctrl-C
-            print("labkit: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+            print("labkit: stopped; the same command goes on from a checkpoint if there is one", file=sys.stderr)
         raise
 
 

@@ -156,6 +156,9 @@ def compare(
     data = data or load_dialogues()
     if not seeds:
         raise LabError("no seed is given: use one or more")
+    labels = [method.label for method in methods]
+    if len(set(labels)) < len(labels):
+        raise LabError(f"{', '.join(labels)}: the same method is named twice, name each once")
     for seed in seeds:
         if not 0 <= seed < 2**32:
             raise LabError(f"seed {seed} is out of range: use 0 to {2**32 - 1}")
@@ -200,7 +203,9 @@ class _Job:
     def check(self) -> None:
         """Refuse what cannot be compared, as far as that is known without loading a model."""
         if (rows := len(self.data.head(test=self.evaluation.rows).test)) < 2:
-            raise LabError(f"{rows} test rows of {self.data.name} make no interval: use 2 or more")
+            raise LabError(
+                f"too few test rows for an interval, {rows} of {self.data.name}: use 2 or more (files are cut 80/10/10)"
+            )
         if self.methods and not (len(self.data.train) and len(self.data.validation)):
             raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
         if isinstance(self.model, Model):

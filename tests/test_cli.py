@@ -283,6 +283,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "compare --model TINY --data DATA --methods full --rank 4",
         "compare --model TINY --data DATA --methods lora --tokens 4",
         "compare --model TINY --data DATA --seeds 0",
+        "compare --model TINY --data DATA --methods lora,lora",
         "compare --model TINY --data DATA --seeds -1",
         "compare --model TINY --data DATA --steps 0",
         "compare --model TINY --data DATA --lr inf",
@@ -335,6 +336,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "summarize Hello --model DATA",
         "summarize Hello --model TINY --beams 0",
         "summarize Hello --run DATA",
+        "summarize FEW --model TINY",
         "summarize",
         "params --model unknown",
         "params --model NO_OBJECT",
@@ -421,7 +423,7 @@ def test_says_how_to_go_on_after_ctrl_c(
 
     monkeypatch.setattr(labkit.comparison, "compare", stop)
     said = say("compare", "--model", tiny.name, "--data", data_folder)
-    assert said == Said(130, "", "labkit: stopped; the same command goes on from the last checkpoint\n")
+    assert said == Said(130, "", "labkit: stopped; the same command goes on from a checkpoint if there is one\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -229,11 +229,11 @@ def test_escapes_what_it_shows_in_a_notebook(table: Comparison) -> None:
         ({"methods": [FullFineTuning(), LoRA(rank=25)]}, "rank 25 is above 24"),
         ({"model": "no-such-model"}, "unknown model 'no-such-model'"),
         ({"seeds": ()}, "no seed is given"),
-        ({"evaluation": Evaluation(rows=1)}, "1 test rows of tiny make no interval"),
+        ({"evaluation": Evaluation(rows=1)}, "too few test rows for an interval, 1 of tiny"),
         ({"device": "tpu"}, "device 'tpu' is not on this machine"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
         ({"head": {"train": 0}}, "tiny has no train or no validation rows"),
-        ({"head": {"test": 0}}, "0 test rows of tiny"),
+        ({"head": {"test": 0}}, "too few test rows for an interval, 0 of tiny"),
     ],
     ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
