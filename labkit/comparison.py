@@ -239,7 +239,12 @@ class _Job:
         same = [key for key in settings if key != "evaluation"]
         asked = json.loads(json.dumps(settings))
         for other in list_runs(self.root):
-            if other.training and not run.training and all(other.config.get(key) == asked[key] for key in same):
+            if (
+                other.training
+                and other.trained
+                and not run.training
+                and all(other.config.get(key) == asked[key] for key in same)
+            ):
                 run.copy_training(other)
 
     def run(self, method: Method | None, seed: int, baseline: bool = False) -> Run:

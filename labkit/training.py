@@ -1,6 +1,5 @@
 """Train a model on dialogues with their summaries, on transformers' Seq2SeqTrainer."""
 
-import itertools
 import json
 import math
 import shutil
@@ -11,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.memory import PeakMemory
 from labkit.models import Model, quiet
-from labkit.prompts import LONGEST_SUMMARY, encode_prompts
 from labkit.runs import Run, write_json
 
 
@@ -136,67 +135,12 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
         model=model.net,
         args=_arguments(model, run, training, seed),
         data_collator=collator(model),
-        train_dataset=_in_order(rows, training, seed),
+        train_dataset=in_order(rows, training.steps, training.batch_size, seed),
         eval_dataset=validation,
         callbacks=[history, *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
     )
     trainer.remove_callback(PrinterCallback)  # prints every log line
     return trainer, cut
-
-
-def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], int]:
-    """Encode prompts and first references.
-
-    Args:
-        model: Whose tokenizer and length count.
-        rows: Rows with `dialogue` and `summaries`.
-
-    Returns:
-        Token ids, masks and labels, a dict a row; and how many rows lost turns or the end of their summary.
-    """
-    prompts = encode_prompts(model.tokenizer, list(rows["dialogue"]), model.room)
-    labels = model.tokenizer([references[0] for references in rows["summaries"]], verbose=False)["input_ids"]
-    cut = sum(turns > 0 or len(ids) > LONGEST_SUMMARY for turns, ids in zip(prompts.turns_cut, labels, strict=True))
-    encoded = [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[: LONGEST_SUMMARY - 1], label[-1]]}
-        for ids, label in zip(prompts.ids, labels, strict=True)
-    ]
-    return encoded, cut
-
-
-def _in_order(rows: list[dict[str, list[int]]], training: Training, seed: int) -> list[dict[str, list[int]]]:
-    """All rows of a training in the order they are seen, batches of like lengths, however often each comes round.
-
-    Trainer draws the order anew in each epoch from the state of dropout's random numbers, which a training that
-    was broken off does not come by again; here it is drawn once, up front.
-    """
-    import torch
-    from transformers.trainer_pt_utils import get_length_grouped_indices
-
-    chooser = torch.Generator().manual_seed(seed)
-    lengths, wanted, order = [len(row["input_ids"]) for row in rows], training.steps * training.batch_size, list[int]()
-    while len(order) < wanted:
-        order += _shuffled(
-            get_length_grouped_indices(lengths, training.batch_size, generator=chooser), training, chooser
-        )
-    return [rows[index] for index in order[:wanted]]
-
-
-def _shuffled(order: list[int], training: Training, chooser: Any) -> list[int]:
-    """The same batches in another order, since they came the longest first; one that is not full stays last."""
-    import torch
-
-    size = training.batch_size
-    batches = [order[at : at + size] for at in range(0, len(order) - size + 1, size)]
-    shuffled = [batches[i] for i in torch.randperm(len(batches), generator=chooser)]
-    return [*itertools.chain(*shuffled), *order[len(batches) * size :]]
-
-
-def collator(model: Model, multiple: int = 8) -> Any:
-    """What makes a batch of encoded rows: padded to a multiple, with -100 as padded labels, which no loss counts."""
-    from transformers import DataCollatorForSeq2Seq
-
-    return DataCollatorForSeq2Seq(model.tokenizer, label_pad_token_id=-100, pad_to_multiple_of=multiple)
 
 
 def set_dropout(net: Any, share: float) -> None:
@@ -248,7 +192,7 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
         optim="adamw_torch_fused",
         bf16=model.precision == "bf16",
         use_cpu=model.device == "cpu",
-        train_sampling_strategy="sequential",  # see _in_order
+        train_sampling_strategy="sequential",  # see in_order
         eval_strategy="steps",
         eval_steps=every,
         save_strategy="steps",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
@@ -27,7 +28,7 @@ from labkit.models import Model
 from labkit.parameters import count_parameters, shape_of
 from labkit.prompts import LIMIT
 from labkit.runs import Run
-from labkit.training import collator, encode_rows, save
+from labkit.training import save
 
 CASES: dict[str, Method] = {
     "full": FullFineTuning(),

@@ -10,13 +10,14 @@ import pytest
 import torch
 from datasets import Dataset
 
+from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach, restore
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
-from labkit.training import Training, _in_order, collator, encode_rows, set_dropout, train
+from labkit.training import Training, set_dropout, train
 
 METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3)]
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
@@ -180,8 +181,7 @@ def test_leaves_the_arithmetic_of_the_model_as_it_was(tiny: Model, tiny_data: Di
 
 def test_shuffles_batches_of_like_length(tiny: Model, tiny_data: Dialogues) -> None:
     rows = [{"input_ids": [0] * length} for length in range(400)]
-    training = Training(steps=50, batch_size=8)
-    ordered = _in_order(rows, training, seed=0)
+    ordered = in_order(rows, 50, 8, seed=0)
     batches = [[len(row["input_ids"]) for row in ordered[at : at + 8]] for at in range(0, 400, 8)]
     assert sorted(len(row["input_ids"]) for row in ordered) == list(range(400))
     spreads = sorted(max(batch) - min(batch) for batch in batches)
@@ -189,7 +189,7 @@ def test_shuffles_batches_of_like_length(tiny: Model, tiny_data: Dialogues) -> N
     longest = [max(batch) for batch in batches]
     falls = sum(later < earlier for earlier, later in itertools.pairwise(longest))
     assert 15 < falls < 35  # of 49; the longest first would fall every time
-    assert _in_order(rows, training, seed=0) == ordered
+    assert in_order(rows, 50, 8, seed=0) == ordered
 
 
 def test_counts_rows_whose_summary_is_too_long(tiny: Model, tiny_data: Dialogues) -> None:
