@@ -11,7 +11,7 @@ from screenplay.engine import Scene
 from wordings import LAYOUTS, TELLINGS, WORDINGS
 
 WEIGHTS = {
-    "question": 12, "topic": 4, "headline": 8, "want": 4, "end": 6, "tell": 14, "report": 20, "diary": 8, "details": 9,
+    "question": 12, "topic": 4, "headline": 8, "want": 4, "end": 6, "tell": 12, "report": 12, "now": 18, "diary": 6, "details": 8,
     "detail": 4, "dropped": 2, "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 4, "blanks": 6,
     "order": 1, "several": 40,
 }  # fmt: skip
@@ -50,6 +50,11 @@ def tell(scene: Scene, rng: Random) -> Found:
 def report(scene: Scene, rng: Random) -> Found:
     """What happened, as an outsider tells it."""
     return ({}, people(rng.choice(scene.lines["report"]), scene, rng)) if scene.lines["report"] else None
+
+
+def now(scene: Scene, rng: Random) -> Found:
+    """What happens, told while it happens."""
+    return ({}, people(rng.choice(scene.lines["now"]), scene, rng, marked=0.75)) if scene.lines["now"] else None
 
 
 def diary(scene: Scene, rng: Random) -> Found:
@@ -144,6 +149,7 @@ TASKS: dict[str, Callable[[Scene, Random], Found]] = {
     "end": end,
     "tell": tell,
     "report": report,
+    "now": now,
     "diary": diary,
     "details": details,
     "detail": detail,
@@ -159,9 +165,9 @@ TASKS: dict[str, Callable[[Scene, Random], Found]] = {
 }
 
 
-def people(text: str, scene: Scene, rng: Random) -> str:
-    """A sentence of the two people, who go by their roles, or half of the time by their marks."""
-    if rng.random() < 0.5:
+def people(text: str, scene: Scene, rng: Random, marked: float = 0.5) -> str:
+    """A sentence of the two people, who go by their marks in this share of the time, else by their roles."""
+    if rng.random() < marked:
         for person, role in scene.roles.items():
             text = re.sub(rf"\bthe {re.escape(role)}\b", person, text, flags=re.IGNORECASE)
     return text[0].upper() + text[1:]

@@ -111,6 +111,17 @@ WORDINGS: dict[str, tuple[list[str], list[str]]] = {
         ],
         ["Report:", "News:", "What happened:", "Summary:"],
     ),
+    "now": (
+        [
+            "Tell the following conversation in the present tense.",
+            "Report this conversation as if it happened right now.",
+            "Write the minutes of the following conversation.",
+            "Who wants what, and how does it turn out? Tell it in the present tense.",
+            "Write down for others what the {role} and the {other} talk about.",
+            *summarize("In the present tense.", "As minutes.", "As it happens."),
+        ],
+        ["Minutes:", "Present tense:", "What happens:", "Summary:"],
+    ),
     "diary": (
         [
             "Write what {writer} notes in the diary that evening.",

@@ -8,7 +8,7 @@ from random import Random
 from zlib import crc32
 
 HERE = Path(__file__).parent
-TALES = ("report", "diary A", "diary B")  # what happened, told in other ways than a summary
+TALES = ("report", "diary A", "diary B", "now")  # what happened, told in other ways than a summary
 OUTCOMES = ["agreed", "changed", "refused", "failed", "postponed", "informed", "promised", "decided", "solved"]
 NUMBERS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 SLOT = re.compile(r"\{(a )?([\w.]+)('*)\}")
