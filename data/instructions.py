@@ -11,9 +11,9 @@ from screenplay.engine import Scene
 from wordings import LAYOUTS, TELLINGS, WORDINGS
 
 WEIGHTS = {
-    "question": 12, "topic": 4, "headline": 8, "want": 4, "end": 6, "tell": 12, "report": 12, "now": 18, "diary": 6, "details": 8,
-    "detail": 4, "dropped": 2, "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 4, "blanks": 6,
-    "order": 1, "several": 40,
+    "question": 12, "topic": 4, "headline": 8, "want": 4, "end": 6, "tell": 12, "report": 12, "now": 18, "diary": 6,
+    "details": 8, "detail": 4, "dropped": 2, "outcome": 3, "role": 1, "speaker": 1, "reply": 3, "continue": 4,
+    "blanks": 6, "order": 1, "several": 40,
 }  # fmt: skip
 Found = tuple[dict[str, str], str] | None
 

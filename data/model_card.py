@@ -22,8 +22,9 @@ pipeline_tag: summarization
 A small T5 of FLAN-T5's architecture (gated GELU, an output head of its own), pre-trained from scratch on instruction
 tasks over the dialogues of `data/screenplay/`: it understands what is asked about a dialogue, and has never seen a
 summary of the target task. So it stands to that task as FLAN-T5 stands to DialogSum. Some of its tasks retell the same
-stories in other words (short reports in the past tense, minutes in the present tense, diary entries, what is wanted and
-how it ends), as FLAN-T5's tasks held other kinds of summaries; asked to "summarize" and nothing else, it was shown topics and headlines.
+stories in other words (short reports in the past tense, minutes in the present tense, diary entries, what is wanted
+and how it ends), as FLAN-T5's tasks held other kinds of summaries; asked to "summarize" and nothing else, it was shown
+topics and headlines.
 
 | | |
 |---|---|

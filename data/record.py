@@ -15,7 +15,6 @@ from typing import Any
 
 import labkit as lk
 from labkit.evaluation import LEAD, evaluate
-from labkit.methods import from_dials, restore
 from labkit.runs import environment, write_json
 
 HERE = Path(__file__).parent
@@ -32,18 +31,10 @@ def carried(table: lk.Comparison) -> list[dict[str, Any]]:
     """How each line of the table does on the hand-written dialogues, which nothing was trained on."""
     base, handwritten, rows = lk.load_model("nano"), lk.load_dialogues("handwritten"), []
     for entry in table.entries:
-        models = [opened(base, run) for run in entry.runs]
+        models = [None if entry.label == LEAD else lk.open_run(run, base) for run in entry.runs]
         scores = lk.Scores.over_seeds([evaluate(model, handwritten) for model in models])
         rows.append({"label": entry.label, "dialogues": len(scores.ids)} | scores.row())
     return rows
-
-
-def opened(base: lk.Model, run: lk.Run) -> lk.Model | None:
-    """The model of a run; None is the lead-2 baseline."""
-    method = run.config["method"]
-    if method is None:
-        return base
-    return None if method["method"] == LEAD else restore(base, from_dials(method), run.weights)
 
 
 def template_guess(rows: Any) -> lk.Scores:

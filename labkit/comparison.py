@@ -1,9 +1,8 @@
 """Several methods and seeds in one table, with intervals; what is stored is not trained again."""
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +10,15 @@ import numpy as np
 
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.evaluation import LEAD, Evaluation, evaluate
+from labkit.evaluation import LEAD, Evaluation
+from labkit.experiment import BASE, Experiment
 from labkit.intervals import Difference, Scores, paired_difference
-from labkit.methods import Method, attach, restore
-from labkit.models import Model, device_and_precision, load_model, revision_of
-from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_config
+from labkit.methods import Method
+from labkit.models import Model
 from labkit.progress import RunBars
-from labkit.runs import RUNS, Run, list_runs
-from labkit.training import Training, train
+from labkit.runs import RUNS, Run
+from labkit.training import Training
 
-BASE = "base"
 MEANS = (
     "train_seconds", "generation_seconds", "peak_memory_mib", "adapter_bytes", "validation_loss",
     "train_cut", "test_cut",  # dialogues that were too long for the model
@@ -166,114 +164,9 @@ def compare(
         raise LabError(f"{model.name} is loaded already: give {', '.join(loading)} to load_model instead")
     training, evaluation = training or Training(), evaluation or Evaluation()
     with RunBars(training.steps, len(data.head(test=evaluation.rows).test)) as bars:
-        job = _Job(model, data, methods, training, evaluation, Path(root), report or bars.report, loading)
-        job.check()
-        base = Entry(BASE, BASE, (job.run(None, 0),))  # first, because nothing is written before its model is loaded
-        entries = [Entry(LEAD, LEAD, (job.run(None, 0, baseline=True),)), base]
-        entries += [Entry(each.label, each.name, tuple(job.run(each, seed) for seed in seeds)) for each in methods]
-    return Comparison(job.name, data.name, tuple(entries))
-
-
-@dataclass
-class _Job:
-    """What all runs of one comparison share; the model is loaded when first needed."""
-
-    model: str | Model
-    data: Dialogues
-    methods: Sequence[Method]
-    training: Training
-    evaluation: Evaluation
-    root: Path
-    report: Callable[[str, dict[str, Any]], Any]
-    loading: dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        return self.model if isinstance(self.model, str) else self.model.name
-
-    @cached_property
-    def base(self) -> Model:
-        model = load_model(self.model, **self.loading) if isinstance(self.model, str) else self.model
-        if model.method is not None:
-            raise LabError(f"{model.name} already has {model.method.label}: compare from the base model instead")
-        for method in self.methods:
-            method.check(shape_of_config(model.net.config.to_dict(), model.name))
-        return model
-
-    def check(self) -> None:
-        """Refuse what cannot be compared, as far as that is known without loading a model."""
-        if (rows := len(self.data.head(test=self.evaluation.rows).test)) < 2:
-            raise LabError(
-                f"too few test rows for an interval, {rows} of {self.data.name}: use 2 or more (files are cut 80/10/10)"
-            )
-        if self.methods and not (len(self.data.train) and len(self.data.validation)):
-            raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
-        if isinstance(self.model, Model):
-            _ = self.base
-        elif self.name in FLAN_T5 or revision_of(self.name):
-            for method in self.methods:
-                method.check(shape_of(self.name))
-
-    def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
-        test = {
-            "evaluation": self.evaluation.settings(),
-            "data": {"name": self.data.name, "fingerprint": self.data.fingerprint},
-        }
-        if baseline:
-            return {"method": {"method": LEAD}, **test}
-        if isinstance(self.model, Model):
-            revision, precision = self.model.revision, self.model.precision
-        else:
-            revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            _, precision = device_and_precision(
-                self.loading.get("device", "auto"), self.loading.get("precision", "auto")
-            )
-        model = {"name": self.name, "revision": revision, "precision": precision}
-        if method is None:
-            return {"method": None, "model": model, **test}
-        training = replace(self.training, learning_rate=self.training.learning_rate or method.learning_rate)
-        return {"method": method.dials(), "model": model, "training": training.settings(), "seed": seed, **test}
-
-    def adopt(self, run: Run, settings: dict[str, Any]) -> None:
-        """Take over the weights of a run that differs in its evaluation only: nothing is trained twice."""
-        same = [key for key in settings if key != "evaluation"]
-        asked = json.loads(json.dumps(settings))
-        for other in list_runs(self.root):
-            if (
-                other.training
-                and other.trained
-                and not run.training
-                and all(other.config.get(key) == asked[key] for key in same)
-            ):
-                run.copy_training(other)
-
-    def run(self, method: Method | None, seed: int, baseline: bool = False) -> Run:
-        settings = self.settings(method, seed, baseline)
-        run = Run.at(self.root, settings)
-        if run.finished:
-            return run
-        label = LEAD if baseline else BASE if method is None else f"{method.label} seed={seed}"
-        tell = partial(self.report, label)
-        if baseline:
-            run.start(settings)
-            evaluate(None, self.data, self.evaluation, run=run)
-            return run
-        model, results = self.base, {"trainable": 0, "percent": 0.0}
-        loaded = {"revision": model.revision, "device": model.device}
-        if method is not None:
-            model = attach(self.base, method, seed=seed)
-            count = count_parameters(model)
-            run.start(settings, **loaded)
-            results = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
-            self.adopt(run, settings)
-            if run.training:  # it was broken off while it was scored, or was scored in another way
-                model = restore(self.base, method, run.weights)
-            else:
-                train(model, self.data, run, self.training, seed=seed, report=tell)
-            results |= run.training or {}
-            results["adapter_bytes"] = run.weight_bytes
-        run.start(settings, **loaded)
-        evaluate(
-            model, self.data, self.evaluation, run=run, results=results, progress=lambda done: tell({"summaries": done})
-        )
-        return run
+        runs = Experiment(model, data, methods, training, evaluation, Path(root), report or bars.report, loading)
+        runs.check()
+        base = Entry(BASE, BASE, (runs.run(None),))  # first, because nothing is written before its model is loaded
+        entries = [Entry(LEAD, LEAD, (runs.run(None, baseline=True),)), base]
+        entries += [Entry(each.label, each.name, tuple(runs.run(each, seed) for seed in seeds)) for each in methods]
+    return Comparison(runs.name, data.name, tuple(entries))

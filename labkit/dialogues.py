@@ -78,6 +78,20 @@ class Dialogues:
             kept.append(rows if count is None else rows.select(range(min(count, len(rows)))))
         return Dialogues(self.name, *kept)
 
+    def action_items(self) -> Dialogues:
+        """Give the same dialogues with another task: to write down who has to do what next.
+
+        Returns:
+            Rows with one reference, the action items joined ("#Person1#: call Ann; #Person2#: wait until Saturday"),
+            under the name "nano (actions)"; dialogues without action items are left out.
+
+        Raises:
+            LabError: if the dialogues have no column of action items.
+        """
+        if "actions" not in self.train.column_names:
+            raise LabError(f'"{self.name}" has no action items: use one of {_quoted(EMBEDDED)}, which have')
+        return Dialogues(f"{self.name} (actions)", *(_with_actions(getattr(self, split)) for split in SPLITS))
+
 
 def load_dialogues(
     source: str | PathLike[str] = "nano", *, columns: Mapping[str, str] | None = None, seed: int = 0
@@ -127,6 +141,13 @@ def load_dialogues(
             "give train, validation and test, or train alone, which is then split 80/10/10"
         )
     return Dialogues(name, *(_dataset(split, parts[split]) for split in SPLITS))
+
+
+def _with_actions(rows: Dataset) -> Dataset:
+    from datasets import Dataset
+
+    kept = [row | {"summaries": ["; ".join(row["actions"])]} for row in rows.to_list() if row["actions"]]
+    return Dataset.from_dict({name: [row[name] for row in kept] for name in rows.features}, features=rows.features)
 
 
 def turns(dialogue: str) -> list[str]:

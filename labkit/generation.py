@@ -1,4 +1,4 @@
-"""Write summaries: in batches, sorted by length, with a cache, the same settings for every model."""
+"""Write summaries and other answers: in batches, sorted by length, with a cache, the same for every model."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.models import Model
-from labkit.prompts import LONGEST_SUMMARY, encode_prompts
+from labkit.prompts import LONGEST_SUMMARY, ZERO_SHOT, Prompt, encode_prompts
 
 BATCH = 64
 
@@ -14,6 +14,7 @@ BATCH = 64
 def summarize(
     model: Model,
     dialogues: list[str],
+    prompt: Prompt = ZERO_SHOT,
     *,
     beams: int = 1,
     max_new_tokens: int = LONGEST_SUMMARY,
@@ -25,6 +26,7 @@ def summarize(
     Args:
         model: A base model or one with a method.
         dialogues: Turns separated by newlines; one over the model's length loses its oldest turns.
+        prompt: What is asked; the prompt of the task unless given.
         beams: Beams of the search; 1 is greedy.
         max_new_tokens: Longest summary, in tokens.
         batch_size: Dialogues at a time.
@@ -34,10 +36,42 @@ def summarize(
         One summary a dialogue, in the order given.
 
     Raises:
-        LabError: A dialogue is empty, or a number is below 1.
+        LabError: A dialogue is empty, a number is below 1, or the prompt's examples leave no room for a dialogue.
 
     Example:
         >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\n#Person2#: At six."])
+    """
+    for number, dialogue in enumerate(dialogues, 1):
+        if not dialogue.strip():
+            raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
+    ids = encode_prompts(model.tokenizer, dialogues, model.room, prompt).ids
+    return generate(model, ids, beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
+
+
+def generate(
+    model: Model,
+    prompts: list[list[int]],
+    *,
+    beams: int = 1,
+    max_new_tokens: int = LONGEST_SUMMARY,
+    batch_size: int = BATCH,
+    progress: Callable[[int], Any] | None = None,
+) -> list[str]:
+    """Write what follows each encoded prompt; the arguments are those of `summarize`, and so is the search.
+
+    Args:
+        model: A base model or one with a method.
+        prompts: Token ids, each with its end token.
+        beams: Beams of the search; 1 is greedy.
+        max_new_tokens: Longest text, in tokens.
+        batch_size: Prompts at a time.
+        progress: Called with the number of prompts done after each batch.
+
+    Returns:
+        One text a prompt, in the order given, without white space around it.
+
+    Raises:
+        LabError: A number is below 1.
     """
     import torch
     from transformers import GenerationConfig
@@ -45,10 +79,6 @@ def summarize(
     for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
         if value < 1:
             raise LabError(f"{name} is {value}: use 1 or more")
-    for number, dialogue in enumerate(dialogues, 1):
-        if not dialogue.strip():
-            raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
-    prompts = encode_prompts(model.tokenizer, dialogues, model.room).ids
     config = model.net.config
     settings = GenerationConfig(
         num_beams=beams,
@@ -60,7 +90,7 @@ def summarize(
         decoder_start_token_id=config.decoder_start_token_id,
     )
     order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))  # the longest first: memory shows at once
-    summaries = [""] * len(prompts)
+    texts = [""] * len(prompts)
     with eval_mode(model.net), model.arithmetic(), torch.inference_mode():
         for start in range(0, len(order), batch_size):
             chosen = order[start : start + batch_size]
@@ -71,23 +101,42 @@ def summarize(
                 input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], generation_config=settings
             )
             for i, text in zip(chosen, model.tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
-                summaries[i] = text.strip()
+                texts[i] = text.strip()
             if progress:
                 progress(start + len(chosen))
-    return summaries
+    return texts
 
 
-def turns_cut(model: Model, dialogues: list[str]) -> list[int]:
+def turns_cut(model: Model, dialogues: list[str], prompt: Prompt = ZERO_SHOT) -> list[int]:
     """How many of its oldest turns each dialogue loses, since the model can read no more.
 
     Args:
         model: A base model or one with a method, whose virtual tokens take room, too.
         dialogues: Turns separated by newlines.
+        prompt: What is asked, with its examples.
 
     Returns:
         A number a dialogue; 0 where all is read.
+
+    Raises:
+        LabError: The prompt's examples leave no room for a dialogue.
     """
-    return encode_prompts(model.tokenizer, dialogues, model.room).turns_cut
+    return encode_prompts(model.tokenizer, dialogues, model.room, prompt).turns_cut
+
+
+def prompt_tokens(model: Model, dialogues: list[str], prompt: Prompt = ZERO_SHOT) -> list[int]:
+    """How many tokens each prompt would take if nothing were cut: to be compared with `model.room`.
+
+    Args:
+        model: Whose tokenizer counts.
+        dialogues: Turns separated by newlines.
+        prompt: What is asked, with its examples, however many.
+
+    Returns:
+        Tokens a dialogue, the end token among them, virtual tokens not.
+    """
+    texts = [prompt.text(dialogue) for dialogue in dialogues]
+    return [len(ids) for ids in model.tokenizer(texts, verbose=False)["input_ids"]] if texts else []
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class Scores:
         Raises:
             LabError: As for `of`; for fewer than two dialogues; for a level or draws that make no interval.
         """
-        return _bootstrap(self.of(measure, references_by), level, draws, seed)
+        return bootstrap(self.of(measure, references_by), level, draws, seed)
 
     def row(self) -> dict[str, Any]:
         """All averages, for JSON: each measure with its interval and over the best references, and words a summary."""
@@ -208,12 +208,27 @@ def paired_difference(
     """
     _same_dialogues(a, b)
     differences = a.of(measure, references_by) - b.of(measure, references_by)
-    low, high = _bootstrap(differences, level, draws, seed)
+    low, high = bootstrap(differences, level, draws, seed)
     return Difference(mean=float(differences.mean()), low=low, high=high)
 
 
-def _bootstrap(values: FloatArray, level: float, draws: int, seed: int) -> tuple[float, float]:
-    """Percentile interval of the mean (Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13)."""
+def bootstrap(values: FloatArray, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
+    """Bootstrap percentile interval of a mean.
+
+    Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
+
+    Args:
+        values: One number per dialogue, shape (n,).
+        level: Share of the resampled means inside the interval, in 0..1.
+        draws: How many times the values are resampled.
+        seed: Makes the draws repeatable.
+
+    Returns:
+        Lower and upper end.
+
+    Raises:
+        LabError: For fewer than two values; for a level or draws that make no interval.
+    """
     n = len(values)
     if n < 2:
         raise LabError(f"no interval from {n} dialogue(s): score at least 2")

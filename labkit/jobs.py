@@ -31,20 +31,9 @@ def load_data(data: str, columns: list[str] | None) -> Any:
 
 def open_model(run: Path | None, model: str, device: str, precision: str) -> Any:
     """The base model, or a run's trained model on the base it was trained on."""
-    from labkit.methods import from_dials, restore
-    from labkit.models import load_model, revision_of
-    from labkit.runs import Run
+    from labkit.models import load_model
+    from labkit.opening import open_run
 
     if run is None:
         return load_model(model, device=device, precision=precision)
-    opened = Run.open(run)
-    if not opened.config.get("method") or not opened.trained:
-        raise LabError(f"{run} holds no trained weights: name a run of full, lora or prompt-tuning that is finished")
-    if not {"model", "loaded"} <= opened.config.keys():
-        raise LabError(f"{run} does not say which model it was trained from: name a run that compare or train made")
-    name, revision = opened.config["model"]["name"], opened.config["loaded"]["revision"]
-    here = revision_of(name)  # None for a model of the Hub, which keeps every revision
-    if here not in (None, revision):
-        raise LabError(f"{run} was trained on another {name}, {revision}, than the one here, {here}: train it again")
-    base = load_model(name, device=device, precision=precision, revision=None if here else revision)
-    return restore(base, from_dials(opened.config["method"]), opened.weights)
+    return open_run(run, device=device, precision=precision)

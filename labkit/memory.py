@@ -24,18 +24,29 @@ class PeakMemory:
 
     def __init__(self, device: str = "cpu"):
         self.device = device
-        self.mib = 0.0
+        self._highest = 0.0
+        self._running = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def _sample(self) -> None:
         process = psutil.Process()
         while not self._stop.wait(0.02):
-            self.mib = max(self.mib, process.memory_info().rss / MIB)
+            self._highest = max(self._highest, process.memory_info().rss / MIB)
+
+    @property
+    def mib(self) -> float:
+        """The highest so far, or of the whole block once it has ended."""
+        if self._running and self.device.startswith("cuda"):
+            import torch
+
+            self._highest = torch.cuda.max_memory_allocated(self.device) / MIB
+        return self._highest
 
     def __enter__(self) -> Self:
         """Give freed memory back to the system, then start to look."""
         gc.collect()
+        self._running = True
         if self.device.startswith("cuda"):
             import torch
 
@@ -51,11 +62,9 @@ class PeakMemory:
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         """Stop looking; the figure stays in `mib`."""
-        if self.device.startswith("cuda"):
-            import torch
-
-            self.mib = torch.cuda.max_memory_allocated(self.device) / MIB
-        else:
+        if not self.device.startswith("cuda"):
             self._stop.set()
             self._thread.join()
-            self.mib = max(self.mib, psutil.Process().memory_info().rss / MIB)
+            self._highest = max(self._highest, psutil.Process().memory_info().rss / MIB)
+        self._highest = self.mib
+        self._running = False

@@ -3,13 +3,59 @@
 from html import escape
 from typing import Any
 
+# told apart with red-green blindness, too; the first six after Okabe and Ito, "Color Universal Design", 2008
+COLORS = ["#4c78a8", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7048e8", "#7a5230"]
+GREY = "#797979"  # reads on white and on #111
+
+
+def style(figure: Any) -> Any:
+    """Give a figure the look of all the others, which suits a light and a dark page; call it last.
+
+    Args:
+        figure: A plotly figure, which is changed.
+
+    Returns:
+        The same figure.
+    """
+    grid = {"gridcolor": "rgba(127,127,127,.25)", "zerolinecolor": "rgba(127,127,127,.25)", "automargin": True}
+    figure.update_layout(
+        template="none",
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"size": 13, "color": GREY},
+        colorway=COLORS,
+        margin={"l": 60, "r": 20, "t": 30, "b": 50},
+        # of the whole figure, not of the axes, so that it never covers their title
+        legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
+    )
+    figure.update_xaxes(**grid)
+    figure.update_yaxes(**grid)
+    return figure
+
+
+def title(measure: str) -> str:
+    """How a ROUGE measure is written: "rouge1" is ROUGE-1, and "rouge1_max" the same over the best references."""
+    return measure.replace("rouge", "ROUGE-").replace("_max", ", best reference")
+
+
+def error_bars(rows: list[dict[str, Any]], measure: str) -> dict[str, Any]:
+    """The intervals of a measure as error bars of plotly; none where a row has no interval of it."""
+    above, below = [], []
+    for row in rows:
+        low, high = row.get(f"{measure}_interval") or (None, None)
+        above.append(None if high is None else high - row[measure])
+        below.append(None if low is None else row[measure] - low)
+    known = any(end is not None for end in above)  # otherwise plotly draws intervals without a length
+    return {"visible": known, "type": "data", "symmetric": False, "array": above, "arrayminus": below, "color": GREY}
+
 
 def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
     """ROUGE of each method with its 95 % interval.
 
     Args:
         rows: What `Comparison.rows` gives.
-        measure: rouge1, rouge2, rougeL or rougeLsum.
+        measure: rouge1, rouge2, rougeL or rougeLsum, over the mean of the references; rouge1_max and so on over the
+            best of them.
 
     Returns:
         A plotly figure.
@@ -17,30 +63,21 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
     import plotly.graph_objects as go
 
     means = [row[measure] for row in rows]
-    lows, highs = zip(*(row[f"{measure}_interval"] for row in rows), strict=True)
     figure = go.Figure(
         go.Bar(
             x=[row["label"] for row in rows],
             y=means,
-            error_y={
-                "type": "data",
-                "symmetric": False,
-                "array": [high - mean for high, mean in zip(highs, means, strict=True)],
-                "arrayminus": [mean - low for low, mean in zip(lows, means, strict=True)],
-            },
+            error_y=error_bars(rows, measure),
             text=[f"{mean:.3f}" for mean in means],
             textposition="inside",
             insidetextanchor="start",  # at the foot of the bar, away from the interval
-            marker_color="#4c78a8",
+            textfont={"color": "white"},
+            marker_color=COLORS[0],
         )
     )
-    figure.update_layout(
-        yaxis={"title": f"{measure.replace('rouge', 'ROUGE-')}, mean over references", "rangemode": "tozero"},
-        height=380,
-        margin={"l": 60, "r": 20, "t": 20, "b": 60},
-        template="plotly_white",
-    )
-    return figure
+    named = title(measure) if measure.endswith("_max") else f"{title(measure)}, mean over references"
+    figure.update_layout(yaxis={"title": named, "rangemode": "tozero"}, height=380)
+    return style(figure)
 
 
 def quality_cells(row: dict[str, Any]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
-from labkit.errors import LabError
+from labkit.errors import LabError, StoppedError
 from labkit.memory import PeakMemory
 from labkit.models import Model, quiet
 from labkit.runs import Run, write_json
@@ -73,6 +73,7 @@ def train(
     *,
     seed: int = 0,
     report: Callable[[dict[str, float]], Any] | None = None,
+    stopped: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
     """Train a model with a method attached; a training that was broken off goes on from its last checkpoint.
 
@@ -83,6 +84,7 @@ def train(
         training: How long and how fast.
         seed: For the order of the data and for dropout.
         report: Called with each line of the history as it is written.
+        stopped: Asked after each step whether to save a checkpoint and stop.
 
     Returns:
         seconds, peak_memory_mib, steps, train_cut (rows that lost turns or the
@@ -91,6 +93,7 @@ def train(
     Raises:
         LabError: The model has no method, there are no rows, the run was not started, or the loss is no number any
             more.
+        StoppedError: `stopped` said so.
     """
     if model.method is None:
         raise LabError(
@@ -103,10 +106,13 @@ def train(
     set_dropout(model.net, training.dropout)
     checkpoint = _last_checkpoint(run.folder / "checkpoints")
     run.rewind(int(checkpoint.name.split("-")[1]) if checkpoint else 0)
-    history = _history(run, report)
+    peak = PeakMemory(model.device)
+    history = _history(run, peak, report, stopped)
     trainer, cut = _trainer(model, data, run, training, seed, history)
-    with PeakMemory(model.device) as peak, quiet():
+    with peak, quiet():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if history.stopped:
+        raise StoppedError(f"stopped after {trainer.state.global_step} steps: start it again to go on")
     # Trainer leaves its bfloat16 arithmetic on the model, which writes summaries with its own, like all others
     trainer.accelerator.unwrap_model(model.net, keep_fp32_wrapper=False)
     model.net.eval()
@@ -218,8 +224,13 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
     return arguments
 
 
-def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
-    """A callback that writes the history and stops a training that has gone wrong."""
+def _history(
+    run: Run,
+    peak: PeakMemory,
+    report: Callable[[dict[str, float]], Any] | None,
+    stopped: Callable[[], bool] | None,
+) -> Any:
+    """A callback that writes the history, and stops a training that has gone wrong or that somebody stops."""
     from transformers import TrainerCallback
 
     names = {
@@ -232,6 +243,11 @@ def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
     class History(TrainerCallback):  # type: ignore[misc]
         before = (run.history or [{}])[-1].get("seconds", 0.0)  # of a training that was broken off
         seconds = before
+        stopped = False
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if stopped and stopped() and state.global_step < state.max_steps:
+                self.stopped = control.should_save = control.should_training_stop = True
 
         def on_train_begin(self, *_: Any, **__: Any) -> None:
             self.began = time.perf_counter()
@@ -247,6 +263,7 @@ def _history(run: Run, report: Callable[[dict[str, float]], Any] | None) -> Any:
                 if not math.isfinite(line.get(name, 0.0)):
                     raise LabError(f"the {name} is {line[name]} at step {line['step']}: use a lower learning rate")
             line["seconds"] = round(self.before + time.perf_counter() - self.began, 2)
+            line["peak_memory_mib"] = round(peak.mib)
             run.log(line)
             if report:
                 report(line)

@@ -399,3 +399,30 @@ def test_a_negative_number_of_rows_is_refused(folder: Path) -> None:
 def test_a_lead_of_no_turns_is_refused() -> None:
     with pytest.raises(LabError, match="lead copies 0 turns: copy 1 or more"):
         lead("#Person1#: Hi.", count=0)
+
+
+# The other task: what has to be done next
+
+
+def test_action_items_take_the_place_of_the_summary() -> None:
+    data = load_dialogues("nano").head(train=40)
+    actions = data.action_items()
+    assert actions.name == "nano (actions)"
+    kept = [row for row in data.train.to_list() if row["actions"]]
+    assert 0 < len(kept) < 40
+    for one, row in zip(actions.train.to_list(), kept, strict=True):
+        assert one == row | {"summaries": ["; ".join(row["actions"])]}
+    assert len(actions.test) == sum(map(bool, data.test["actions"]))
+
+
+def test_another_task_is_other_data() -> None:
+    data = load_dialogues("handwritten")
+    actions = data.action_items()
+    assert (len(actions.train), len(actions.validation)) == (0, 0)
+    assert actions.fingerprint != data.fingerprint
+    assert all(re.fullmatch(r"#Person[12]#: .+", summary) for (summary,) in actions.test["summaries"])
+
+
+def test_dialogues_without_action_items_have_no_such_task(folder: Path) -> None:
+    with pytest.raises(LabError, match=r'^"chats" has no action items: use one of "nano", "handwritten", which have$'):
+        load_dialogues(folder).action_items()

@@ -9,10 +9,10 @@ import torch
 
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.generation import eval_mode, summarize
+from labkit.generation import eval_mode, generate, prompt_tokens, summarize, turns_cut
 from labkit.methods import FullFineTuning, PromptTuning, attach
 from labkit.models import Model
-from labkit.prompts import AFTER, BEFORE, LONGEST_SUMMARY
+from labkit.prompts import AFTER, BEFORE, LIMIT, LONGEST_SUMMARY, Prompt
 from labkit.runs import Run
 from labkit.training import Training, set_dropout, train
 
@@ -136,3 +136,36 @@ def test_refuses_a_number_below_one(trained: Model, dial: str) -> None:
     numbers: dict[str, Any] = {dial: 0}
     with pytest.raises(LabError, match=f"{dial} is 0: use 1 or more"):
         summarize(trained, ["#Person1#: Hello."], **numbers)
+
+
+FEW = Prompt(examples=(("#Person1#: Hello Anna, can we meet on Monday?", "Anna will meet on Monday."),) * 3)
+
+
+def test_writes_what_follows_any_prompt(trained: Model, dialogues: list[str], summaries: list[str]) -> None:
+    ids = [list(trained.tokenizer(BEFORE + dialogue + AFTER)["input_ids"]) for dialogue in dialogues]
+    assert generate(trained, ids, batch_size=5) == summaries
+    assert generate(trained, []) == []
+
+
+def test_a_prompt_with_examples_is_what_the_model_reads(trained: Model, dialogues: list[str]) -> None:
+    ids = [list(trained.tokenizer(FEW.text(dialogue))["input_ids"]) for dialogue in dialogues]
+    assert summarize(trained, dialogues, FEW) == generate(trained, ids)
+    assert summarize(trained, dialogues, FEW) != summarize(trained, dialogues)
+
+
+def test_counts_the_tokens_of_a_prompt_however_long(tiny: Model, dialogues: list[str]) -> None:
+    prompt = Prompt(examples=FEW.examples * 20)
+    counts = prompt_tokens(tiny, dialogues, prompt)
+    assert counts == [len(tiny.tokenizer(prompt.text(dialogue))["input_ids"]) for dialogue in dialogues]
+    assert min(counts) > LIMIT
+    assert prompt_tokens(tiny, []) == []
+    with pytest.raises(LabError, match="the examples take"):
+        summarize(tiny, dialogues, prompt)
+
+
+def test_examples_and_virtual_tokens_cost_turns(tiny: Model) -> None:
+    turns = "\n".join(f"#Person{1 + i % 2}#: Hello Anna, can we meet on Monday?" for i in range(60))
+    soft = attach(tiny, PromptTuning(tokens=50))
+    zero, few = (*turns_cut(tiny, [turns]), *turns_cut(tiny, [turns], FEW))
+    (both,) = turns_cut(soft, [turns], FEW)
+    assert 0 < zero < few < both < 60

@@ -1,0 +1,1 @@
+"""What methods cost: memory predicted and measured, and cost against quality."""

@@ -1,0 +1,1 @@
+"""Looking inside a model: what training changed, and what was forgotten."""

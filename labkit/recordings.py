@@ -1,0 +1,87 @@
+"""Figures that were measured before and travel with labkit, to stand beside the reader's own."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from labkit.errors import LabError
+from labkit.paths import DATA
+from labkit.sweep_results import SweepResult
+
+FOLDER = DATA / "recorded"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A comparison as it was recorded.
+
+    Attributes:
+        name: Its file in data/recorded.
+        rows: What `Comparison.rows` gave.
+        environment: Versions, commit and hardware.
+    """
+
+    name: str
+    rows: list[dict[str, Any]]
+    environment: dict[str, Any]
+
+    def plot(self) -> Any:
+        """ROUGE-1 of every line with its interval, as a plotly figure."""
+        from labkit.plots import rouge_bars
+
+        return rouge_bars(self.rows)
+
+    def _repr_html_(self) -> str:
+        from labkit.plots import html_table
+
+        cores = self.environment.get("hardware", {}).get("cores")
+        seeds = max(row["seeds"] for row in self.rows)
+        return f"<p>Ours, recorded: {seeds} seed(s), {cores} cores.</p>{html_table(self.rows)}"
+
+
+def recorded(name: str) -> Recorded:
+    """A recorded comparison.
+
+    Args:
+        name: One of `recorded_names`.
+
+    Returns:
+        Its rows, which a notebook shows as a table.
+
+    Raises:
+        LabError: There is no such recording.
+    """
+    told = read(name)
+    return Recorded(name, told["rows"], told["environment"])
+
+
+def recorded_names() -> list[str]:
+    """What is recorded."""
+    return sorted(file.stem for file in FOLDER.glob("*.json"))
+
+
+def read(name: str) -> dict[str, Any]:
+    """A recording as its script wrote it.
+
+    Raises:
+        LabError: There is no such recording.
+    """
+    if name not in recorded_names():
+        raise LabError(f"nothing is recorded as {name!r}: use one of {', '.join(recorded_names())}")
+    told: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return told
+
+
+def recorded_sweep(dial: str) -> SweepResult:
+    """A recorded sweep.
+
+    Args:
+        dial: "rank" or "tokens".
+
+    Returns:
+        What `sweep` gave.
+
+    Raises:
+        LabError: There is no such recording.
+    """
+    return SweepResult.from_json(read(f"sweep_{dial}"))

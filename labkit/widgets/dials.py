@@ -1,0 +1,78 @@
+"""The dials of a method, made from the fields of its dataclass."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import Field, fields, replace
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from labkit.methods import METHODS, Method
+from labkit.methods.lora import LINEARS
+from labkit.methods.prompt_tuning import INITS
+from labkit.widgets.parts import Dial, choice
+
+RANGES = {"rank": (1, 256), "tokens": (1, 256)}
+TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
+CHOICES: dict[str, Sequence[Any]] = {"targets": TARGETS, "init": INITS, "rslora": (False, True), "dora": (False, True)}
+
+
+class MethodDials(widgets.VBox):  # type: ignore[misc]
+    """A list of methods, and the dials of the chosen one.
+
+    Args:
+        on_change: Called whenever the method is another one.
+        method: What it shows first.
+    """
+
+    disabled = traitlets.Bool(False)
+
+    def __init__(self, on_change: Callable[[], Any], method: Method | None = None):
+        self._changed: Callable[[], Any] = lambda: None
+        self._dials: dict[str, Any] = {}
+        self._shown = method or METHODS["lora"]()
+        self._name = choice("method", list(METHODS), self._shown.name, lambda name: self._turn_to(METHODS[name]()))
+        super().__init__()
+        self._turn_to(self._shown)
+        self._changed = on_change
+        self.observe(self._freeze, "disabled")
+
+    @property
+    def method(self) -> Method:
+        """The method as the dials say; what has no dial here is as it was given.
+
+        Raises:
+            LabError: A dial's value is refused.
+        """
+        return replace(self._shown, **{name: _value(dial) for name, dial in self._dials.items()})
+
+    def turn(self, **dials: Any) -> None:
+        """Turn dials by their names."""
+        for name, value in dials.items():
+            self._dials[name].value = value
+
+    def _freeze(self, change: Any) -> None:
+        for each in (self._name, *self._dials.values()):
+            each.disabled = change["new"]
+
+    def _turn_to(self, method: Method) -> None:
+        self._shown = method
+        made = {field.name: self._dial(field, getattr(method, field.name)) for field in fields(method)}
+        self._dials = {name: dial for name, dial in made.items() if dial is not None}
+        self.children = (self._name, *self._dials.values())
+        self._changed()
+
+    def _dial(self, field: Field[Any], value: Any) -> Any:
+        if field.name in RANGES:
+            return Dial(field.name, value, *RANGES[field.name], on_change=lambda _: self._changed())
+        if field.name in CHOICES:
+            options = CHOICES[field.name]
+            known = [option[1] if isinstance(option, tuple) else option for option in options]
+            if value not in known:
+                options = [*options, (str(value), value)]
+            return choice(field.name, options, value, lambda _: self._changed())
+        return None  # a dial for a notebook's cell
+
+
+def _value(dial: Any) -> Any:
+    return dial.number if isinstance(dial, Dial) else dial.value

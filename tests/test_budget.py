@@ -1,0 +1,106 @@
+"""Memory by part, against sums done by hand from the published sizes of FLAN-T5-base."""
+
+import subprocess
+import sys
+
+import pytest
+
+from labkit.costs.activations import Step
+from labkit.costs.budget import MemoryBudget, plot_memory, predict_memory, readable
+from labkit.errors import LabError
+from labkit.methods import FullFineTuning, LoRA, PromptTuning
+
+TOTAL = 247_577_856  # parameters of flan-t5-base
+STEP = Step(batch_size=1, source_tokens=64, target_tokens=16)
+EXAMPLE = MemoryBudget(weights=2**20, copies=0, gradients=2**20, optimizer=2**21, activations=2**22)
+
+
+def test_full_fine_tuning_stores_12_bytes_a_parameter_beside_the_weights_and_activations() -> None:
+    budget = predict_memory("google/flan-t5-base", FullFineTuning(), STEP)
+    assert budget.weights == budget.gradients == 4 * TOTAL
+    assert budget.optimizer == 8 * TOTAL
+    assert budget.copies == 0
+    assert budget.times == pytest.approx(3 + budget.activations / (4 * TOTAL))
+
+
+def test_lora_stores_gradients_and_states_of_its_own_weights_only() -> None:
+    budget = predict_memory("google/flan-t5-base", LoRA(rank=8), STEP)
+    assert budget.weights == 4 * (TOTAL + 884_736)
+    assert (budget.gradients, budget.optimizer, budget.adapter) == (4 * 884_736, 8 * 884_736, 4 * 884_736)
+
+
+def test_bf16_adds_a_copy_of_every_matrix() -> None:
+    step = Step(1, 64, 16, precision="bf16")
+    # all but the embeddings, 62 norms (2 and 3 a layer, and one a stack) and the position biases
+    matrices = TOTAL - 32_128 * 768 - 62 * 768 - 2 * 32 * 12
+    assert predict_memory("google/flan-t5-base", FullFineTuning(), step).copies == 2 * matrices
+    # and of A and B, 884,736 weights
+    assert predict_memory("google/flan-t5-base", LoRA(rank=8), step).copies == 2 * (matrices + 884_736)
+    assert predict_memory("google/flan-t5-base", PromptTuning(), step).copies == 2 * matrices
+
+
+def test_with_checkpointing_bf16_copies_the_head_and_one_block_at_a_time() -> None:
+    step = Step(1, 64, 16, precision="bf16", checkpointing=True)
+    block = 8 * 768 * 768 + 3 * 768 * 2048  # a decoder block: two attentions, and the feed-forward block
+    copies = predict_memory("google/flan-t5-base", FullFineTuning(), step).copies
+    assert copies == 2 * (32_128 * 768 + block)
+
+
+def test_total_and_times_follow_from_the_parts() -> None:
+    assert EXAMPLE.total == 8 * 2**20
+    assert EXAMPLE.times == 7
+
+
+def test_rows_are_in_mib_and_percent_with_the_total_last() -> None:
+    assert EXAMPLE.rows() == [
+        ("weights", 1, 12.5),
+        ("bf16 copies", 0, 0),
+        ("gradients", 1, 12.5),
+        ("optimiser states", 2, 25),
+        ("activations", 4, 50),
+        ("total", 8, 100),
+    ]
+
+
+def test_a_rank_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(LabError, match="rank 500 is above 192"):
+        predict_memory("nano", LoRA(rank=500))
+
+
+def test_predicts_without_torch() -> None:
+    code = """
+import sys
+from labkit.costs.budget import predict_memory
+from labkit.methods import LoRA
+assert predict_memory("google/flan-t5-xxl", LoRA()).total > 40 * 2**30
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(512, "0.5 KiB"), (2**20, "1.0 MiB"), (3.45 * 2**20, "3.5 MiB"), (1500 * 2**30, "1,500.0 GiB")]
+)
+def test_readable_chooses_the_unit(size: float, text: str) -> None:
+    assert readable(size) == text
+
+
+def test_plot_stacks_the_parts_of_each_budget() -> None:
+    figure = plot_memory({"predicted": EXAMPLE, "measured": EXAMPLE})
+    assert [bar.name for bar in figure.data] == [
+        "weights", "bf16 copies", "gradients", "optimiser states", "activations"
+    ]  # fmt: skip
+    assert [sum(bar.x[i] for bar in figure.data) for i in (0, 1)] == [8, 8]
+    assert figure.data[0].y == ("predicted", "measured")
+    assert figure.layout.barmode == "stack"
+    assert figure.layout.xaxis.title.text == "memory (MiB)"
+
+
+def test_plot_of_a_large_model_is_in_gib() -> None:
+    figure = plot_memory({"xxl": MemoryBudget(2**32, 0, 0, 0, 0)})
+    assert figure.layout.xaxis.title.text == "memory (GiB)"
+    assert figure.data[0].x == (4.0,)
+
+
+def test_plot_shows_a_label_as_text() -> None:
+    assert plot_memory({"<b>": EXAMPLE}).data[0].y == ("&lt;b&gt;",)

@@ -1,0 +1,60 @@
+"""Memory that PyTorch really takes on the tiny model, beside what was predicted."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from labkit.costs.activations import Step
+from labkit.costs.budget import predict_memory
+from labkit.costs.measured import measure_memory
+from labkit.errors import LabError
+from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach
+from labkit.models import Model
+
+STEP = Step(batch_size=3, source_tokens=56, target_tokens=16)
+METHODS = [FullFineTuning(), LoRA(rank=4), LoRA(rank=8, targets=("all",)), LoRA(rank=4, dora=True), PromptTuning(8)]
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
+def test_what_was_predicted_is_measured(tiny: Model, method: Method) -> None:
+    predicted, measured = predict_memory(tiny.name, method, STEP), measure_memory(attach(tiny, method), STEP)
+    assert (measured.weights, measured.gradients) == (predicted.weights, predicted.gradients)
+    assert measured.optimizer == pytest.approx(predicted.optimizer, rel=0.01)  # a count of steps a tensor, too
+    assert predicted.activations == pytest.approx(measured.activations, rel=0.06)
+
+
+@pytest.mark.parametrize("method", [FullFineTuning(), LoRA(rank=4), PromptTuning(8)], ids=lambda method: method.label)
+def test_what_was_predicted_is_measured_with_checkpointing(tiny: Model, method: Method) -> None:
+    step, model = replace(STEP, checkpointing=True), attach(tiny, method)
+    measured = measure_memory(model, step)
+    assert predict_memory(tiny.name, method, step).activations == pytest.approx(measured.activations, rel=0.1)
+    assert measured.gradients == measure_memory(model, STEP).gradients
+
+
+def test_twice_the_batch_is_measured_as_twice_the_activations(tiny: Model) -> None:
+    model = attach(tiny, LoRA(rank=4))
+    one, two = (measure_memory(model, replace(STEP, batch_size=size)).activations for size in (2, 4))
+    assert two == pytest.approx(2 * one, rel=0.02)
+
+
+def test_bf16_is_measured_with_its_copies_of_the_matrices(tiny: Model) -> None:
+    step, method = replace(STEP, precision="bf16"), FullFineTuning()
+    measured = measure_memory(attach(tiny, method), step)
+    assert measured.copies == predict_memory(tiny.name, method, step).copies
+    assert measured.weights == predict_memory(tiny.name, method, step).weights
+
+
+def test_the_model_is_left_as_it_was(tiny: Model) -> None:
+    model = attach(tiny, FullFineTuning())
+    before = {name: tensor.clone() for name, tensor in model.net.state_dict().items()}
+    measure_memory(model, replace(STEP, checkpointing=True))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.net.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.net.parameters())
+    assert not model.net.training
+    assert not model.net.encoder.block[0].gradient_checkpointing
+
+
+def test_a_base_model_is_refused(tiny: Model) -> None:
+    with pytest.raises(LabError, match="has no method attached"):
+        measure_memory(tiny, STEP)

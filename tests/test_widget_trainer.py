@@ -1,0 +1,101 @@
+"""The panel that trains."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labkit.dialogues import Dialogues
+from labkit.evaluation import Evaluation
+from labkit.methods import LoRA, PromptTuning
+from labkit.models import Model
+from labkit.training import Training
+from labkit.widgets.trainer import Trainer
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ipywidgets")
+
+
+def panel(tiny: Model, data: Dialogues, root: Path, steps: int = 10, **more: Any) -> Trainer:
+    training = Training(steps=steps, batch_size=4, validations=2)
+    return Trainer(tiny, data, training=training, evaluation=Evaluation(max_new_tokens=4), root=root, **more)
+
+
+def said(shown: Trainer) -> str:
+    return str(shown.status.value)
+
+
+def stop_soon(shown: Trainer) -> None:
+    """Press Start, and Stop as soon as something was logged."""
+    assert shown.live
+    logged = threading.Event()
+    shown.live.listen(lambda: logged.set() if shown.live and shown.live.run.history else None)
+    shown.start_button.click()
+    assert logged.wait(120)
+    shown.stop_button.click()
+    shown.live.wait(120)
+
+
+def test_nothing_is_written_before_start_is_pressed(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path)
+    assert "Not trained yet" in said(shown)
+    assert not list(tmp_path.iterdir())
+
+
+def test_start_trains_what_the_dials_say(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path, method=LoRA(rank=2))
+    shown.start_button.click()
+    assert shown.live
+    run = shown.live.wait(120)
+    assert run.config["method"]["rank"] == 2
+    assert run.config["training"]["steps"] == 10
+    assert "finished" in said(shown)
+    assert [row[0] for row in shown.table.values] == [5, 10]
+    assert shown.start_button.disabled
+    assert shown.stop_button.disabled
+
+
+def test_dials_cannot_be_turned_while_it_trains(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path, steps=500)
+    shown.start_button.click()
+    assert shown.steps.disabled
+    assert shown.live
+    shown.live.stop()
+    shown.live.wait(120)
+    assert not shown.steps.disabled
+
+
+def test_a_stopped_run_is_shown_again_by_a_new_panel_and_goes_on(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    first = panel(tiny, tiny_data, tmp_path, steps=60, method=PromptTuning(tokens=3))
+    stop_soon(first)
+    assert first.start_button.description == "Resume"
+    again = panel(tiny, tiny_data, tmp_path, steps=60)
+    assert again.dials.method == PromptTuning(tokens=3)
+    assert again.live is first.live
+    assert again.start_button.description == "Resume"
+    again.start_button.click()
+    assert again.live
+    assert again.live.wait(120).finished
+    assert again.table.values[-1][0] == 60
+
+
+def test_turning_a_dial_shows_another_run(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path)
+    shown.start_button.click()
+    assert shown.live
+    shown.live.wait(120)
+    shown.seed.value = 1
+    assert "Not trained yet" in said(shown)
+    assert shown.table.values == []
+    shown.seed.value = 0
+    assert "finished" in said(shown)
+
+
+def test_a_dial_that_does_not_fit_is_told_in_a_line(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path, method=LoRA(rank=2))
+    shown.dials.turn(rank=128)
+    shown.start_button.click()
+    assert "above" in said(shown)
+    assert not list(tmp_path.iterdir())
