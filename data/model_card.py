@@ -33,7 +33,7 @@ topics and headlines.
 | vocabulary | {vocabulary} pieces (SentencePiece Unigram; pad 0, eos 1, unk 2, sentinels last) |
 | trained on | {drills:,} copying drills, then {tasks_seen:,} tasks, each example new; batch {batch}, AdamW, highest \
 learning rate {lr}, bfloat16 arithmetic over float32 weights |
-| cost | {minutes:.0f} minutes on {hardware}, torch {torch} |
+| cost | {minutes:.0f} minutes on {hardware}, at times shared with other work, torch {torch} |
 | loss | {first_loss:.2f} after {first_examples:,} examples, {last_loss:.2f} at the end |
 
 ## What it can do
