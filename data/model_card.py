@@ -58,7 +58,8 @@ It starts with attention that can copy: see `data/wiring.py`.
 
 It knows 43 everyday situations and a few thousand words, and little else: outside of them it guesses. It copies
 unknown names letter by letter, and sometimes misspells them. Fine-tuned for a few hundred steps, it writes summaries
-with many of the right words, in sentences that are often broken. It is for learning how fine-tuning works, not for use.
+with many of the right words, mostly in whole sentences, of which many say something wrong. It is for learning how
+fine-tuning works, not for use.
 """
 
 

@@ -16,8 +16,8 @@ from labkit.runs import write_json
 
 HERE = Path(__file__).parent
 SWEEPS: dict[str, tuple[lk.LoRA | lk.PromptTuning, tuple[int, ...]]] = {
-    "rank": (lk.LoRA(), (1, 2, 4, 8, 16, 32, 64)),
-    "tokens": (lk.PromptTuning(), (1, 5, 20, 50, 100)),
+    "rank": (lk.LoRA(), (1, 2, 4, 8, 16, 64)),
+    "tokens": (lk.PromptTuning(), (1, 5, 20, 100)),
 }
 
 
