@@ -6,7 +6,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: lab compare test data pretrain record benchmark
+.PHONY: lab compare test browser data pretrain record benchmark
 
 lab: .venv/ready
 	$(BIN)/jupyter lab labs
@@ -19,7 +19,7 @@ test: .venv/ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest tests --ignore=tests/browser
 	LABKIT_RUNS=$$(mktemp -d) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 labs
 
 .venv/ready: pyproject.toml constraints.txt
@@ -29,6 +29,10 @@ test: .venv/ready
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
+
+# The labs and panels in a real JupyterLab; needs Chromium.
+browser: .venv/ready
+	LABKIT_BROWSER_TESTS=required $(BIN)/python -m pytest tests/browser -rs
 
 # What made the files in data/; each is slow and none is needed to use the lab.
 

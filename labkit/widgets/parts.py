@@ -15,11 +15,19 @@ CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 FRONT = Path(__file__).parent / "front"  # what runs in the browser
 
 
+class Heading(anywidget.AnyWidget):  # type: ignore[misc]
+    """A panel's heading, which also keeps the notebook's one-letter commands from keys that are meant for the panel."""
+
+    _esm = FRONT / "heading.js"
+    _css = FRONT / "heading.css"
+    text = traitlets.Unicode().tag(sync=True)
+
+
 class Panel(widgets.VBox):  # type: ignore[misc]
     """A heading over whatever a panel shows."""
 
     def __init__(self, title: str, *children: Any):
-        super().__init__([html(f"<h3 style='margin: 4px 0'>{escape(title)}</h3>"), *children])
+        super().__init__([Heading(text=title), *children])
         self.add_class("labkit-panel")
         self.layout.max_width = "880px"
 

@@ -1,8 +1,7 @@
 // A slider and a number box that show the same value.
-let count = 0;
 
 function render({ model, el }) {
-  const id = `labkit-dial-${count++}`;
+  const id = `labkit-dial-${Math.random()}`; // a count would not do: every dial loads this file anew
   const label = Object.assign(document.createElement("label"), { htmlFor: id });
   const slider = Object.assign(document.createElement("input"), { type: "range" });
   const box = Object.assign(document.createElement("input"), { type: "number", id });

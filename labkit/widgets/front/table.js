@@ -46,6 +46,7 @@ function render({ model, el }) {
   }
 
   function show() {
+    if (!model.get("titles").length) return el.replaceChildren();
     const table = make("table", "", { className: "labkit-table" });
     if (model.get("caption")) table.append(make("caption", model.get("caption")));
     const top = table.createTHead().insertRow();
