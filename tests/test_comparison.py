@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-import labkit.comparison
+import labkit.experiment
 from labkit.comparison import Comparison, compare
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
@@ -97,7 +97,7 @@ def test_trains_nothing_a_second_time(
         raise AssertionError("nothing is left to be done")
 
     for name in ("train", "evaluate", "load_model"):
-        monkeypatch.setattr(labkit.comparison, name, forbidden)
+        monkeypatch.setattr(labkit.experiment, name, forbidden)
     again = run(tiny.name, tiny_data, root, METHODS)
     assert again.rows() == table.rows()
     assert again.differences() == table.differences()
@@ -113,7 +113,7 @@ def test_does_not_train_again_what_was_only_not_scored(
     methods = [METHODS[2]]
     with pytest.raises(KeyboardInterrupt):
         run(tiny.name, tiny_data, tmp_path, methods, report=stop_at_the_method)
-    monkeypatch.setattr(labkit.comparison, "train", None)
+    monkeypatch.setattr(labkit.experiment, "train", None)
     row, straight = run(tiny.name, tiny_data, tmp_path, methods).rows()[-1], table.rows()[-1]
     for key in ("trainable", "percent", "rouge1", "rouge2", "adapter_bytes", "validation_loss"):
         assert row[key] == straight[key]
@@ -122,7 +122,7 @@ def test_does_not_train_again_what_was_only_not_scored(
 def test_does_not_train_again_what_is_only_scored_in_another_way(
     table: Comparison, tiny: Model, tiny_data: Dialogues, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labkit.comparison, "train", None)
+    monkeypatch.setattr(labkit.experiment, "train", None)
     row = run(tiny.name, tiny_data, root, METHODS, evaluation=Evaluation(rows=3, max_new_tokens=12)).rows()[-1]
     whole = table.rows()[-1]
     for key in ("train_seconds", "validation_loss", "adapter_bytes", "trainable"):

@@ -15,7 +15,7 @@ CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
 FRONT = Path(__file__).parent / "front"  # what runs in the browser
 
 
-class Heading(anywidget.AnyWidget):  # type: ignore[misc]
+class Heading(anywidget.AnyWidget):
     """A panel's heading, which also keeps the notebook's one-letter commands from keys that are meant for the panel."""
 
     _esm = FRONT / "heading.js"
