@@ -4,8 +4,7 @@
     python data/record.py --seeds 1     # a quick look
 
 Writes data/recorded/compare_nano.json: the rows of `labkit compare --json`, the same on the hand-written
-dialogues, how the baselines do, and the environment; and lab_0.json, what the exercise of lab 0 comes to. Runs are
-kept in data/.record.
+dialogues, how the baselines do, and the environment. Runs are kept in data/.record.
 """
 
 import argparse
@@ -54,15 +53,6 @@ def plain_rows(table: lk.Comparison) -> list[dict[str, Any]]:
     return [row | {"runs": [Path(folder).name for folder in row["runs"]]} for row in table.rows()]
 
 
-def record_lab_0() -> None:
-    """Lower and lower ranks, trained as briefly as in lab 0."""
-    ranks = [lk.LoRA(rank=rank) for rank in (8, 2, 1)]
-    short = {"training": lk.Training(steps=150), "evaluation": lk.Evaluation(rows=200)}
-    table = lk.compare(ranks, root=HERE / ".record", report=tell, **short)
-    told = {"rows": plain_rows(table), "differences": table.difference_rows(), "environment": environment()}
-    write_json(HERE / "recorded" / "lab_0.json", told)
-
-
 def main(seeds: int) -> None:
     """Train, score, and write everything down."""
     data = lk.load_dialogues()
@@ -80,7 +70,6 @@ def main(seeds: int) -> None:
             "environment": environment(),
         },
     )
-    record_lab_0()
 
 
 if __name__ == "__main__":

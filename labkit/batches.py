@@ -21,7 +21,7 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], in
     labels = model.tokenizer([references[0] for references in rows["summaries"]], verbose=False)["input_ids"]
     cut = sum(turns > 0 or len(ids) > LONGEST_SUMMARY for turns, ids in zip(prompts.turns_cut, labels, strict=True))
     encoded = [
-        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[: LONGEST_SUMMARY - 1], label[-1]]}
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[:-1][: LONGEST_SUMMARY - 1], label[-1]]}
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
     return encoded, cut

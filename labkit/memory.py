@@ -29,10 +29,12 @@ class PeakMemory:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
+    def _look(self) -> None:
+        self._highest = max(self._highest, psutil.Process().memory_info().rss / MIB)
+
     def _sample(self) -> None:
-        process = psutil.Process()
         while not self._stop.wait(0.02):
-            self._highest = max(self._highest, process.memory_info().rss / MIB)
+            self._look()
 
     @property
     def mib(self) -> float:
@@ -57,6 +59,7 @@ class PeakMemory:
                 trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
                 if trim:
                     trim(0)
+            self._look()
             self._thread.start()
         return self
 
@@ -65,6 +68,6 @@ class PeakMemory:
         if not self.device.startswith("cuda"):
             self._stop.set()
             self._thread.join()
-            self._highest = max(self._highest, psutil.Process().memory_info().rss / MIB)
+            self._look()
         self._highest = self.mib
         self._running = False
