@@ -10,6 +10,7 @@ from labkit.dialogues import Dialogues
 from labkit.evaluation import Evaluation
 from labkit.methods import LoRA, PromptTuning
 from labkit.models import Model
+from labkit.runs import Run
 from labkit.training import Training
 from labkit.widgets.trainer import Trainer
 
@@ -53,6 +54,23 @@ def test_start_trains_what_the_dials_say(tiny: Model, tiny_data: Dialogues, tmp_
     assert [row[0] for row in shown.table.values] == [5, 10]
     assert shown.start_button.disabled
     assert shown.stop_button.disabled
+
+
+def test_a_long_training_draws_its_curve_some_hundred_times_only(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.widgets.trainer.PAUSE", -1.0)
+    history: list[dict[str, float]] = []
+    monkeypatch.setattr(Run, "started", True)
+    monkeypatch.setattr(Run, "history", history)
+    shown, drawn = panel(tiny, tiny_data, tmp_path, steps=3000), []
+    shown.chart.observe(drawn.append, "outputs")
+    for step in range(1, 3001):
+        history.append({"step": step, "loss": 1 / step, "seconds": step / 4})
+        shown._news()
+    # as often as a curve has points, and some more times while it is short
+    assert 200 <= len(drawn) <= 210
+    assert "step 3,000 of 3,000" in said(shown)
 
 
 def test_dials_cannot_be_turned_while_it_trains(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:

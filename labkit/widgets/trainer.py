@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labkit.curves import plot_curves, progress, validation_rows
+from labkit.curves import POINTS, plot_curves, progress, validation_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.evaluation import Evaluation
@@ -21,7 +21,8 @@ from labkit.widgets.dials import MethodDials
 from labkit.widgets.parts import Chart, Column, Dial, Panel, Table, button, note, row, say
 
 COLUMNS = ("step", Column("loss", "{:.3f}"), Column("validation loss", "{:.3f}"), Column("seconds", "{:.0f}"))
-PAUSE = 0.4  # seconds between two drawings
+PAUSE = 0.4  # seconds between two lines of news
+UNSEEN = (0.0, "", 0)
 
 
 class Trainer(Panel):
@@ -52,7 +53,7 @@ class Trainer(Panel):
         self._experiment = Experiment(base, data, (), training, evaluation or Evaluation(), Path(root))
         self._experiment.check()
         self.live: LiveRun | None = None  # what the dials stand for
-        self._seen: tuple[float, str] = (0.0, "")  # when it was drawn last, and in which state
+        self._seen = UNSEEN  # when it told its news last, in which state, and up to which step its curve is drawn
         self._drawing = threading.Lock()
         self._unlisten: Any = None
         self.status, self.chart, self.table = note(""), Chart(300), Table(COLUMNS, file="history.csv")
@@ -113,29 +114,34 @@ class Trainer(Panel):
             self.start_button.disabled = self.stop_button.disabled = True
             say(self.status, str(error))
             return
-        self._unlisten = self.live.listen(self._news)
+        self._unlisten, self._seen = self.live.listen(self._news), UNSEEN
         self._draw()
 
     def _news(self) -> None:
         """Draw, but not more often than an eye can follow."""
         assert self.live
-        drawn, state = self._seen
-        if self.live.state != state or time.monotonic() - drawn > PAUSE:
+        told, state, _ = self._seen
+        if self.live.state != state or time.monotonic() - told > PAUSE:
             self._draw()
 
     def _draw(self) -> None:
         assert self.live
         with self._drawing:
-            state = self.live.state
-            self._seen = (time.monotonic(), state)
+            state, (_, before, drawn) = self.live.state, self._seen
             history = self.live.run.history if self.live.run.started else []
+            step = int(history[-1]["step"]) if history else 0
+            # the whole curve is sent each time, so it is drawn again only where it has gained a point that can be seen
+            if fresh := state != before or step - drawn >= min(drawn, self.steps.number / POINTS):
+                drawn = step
+            self._seen = (time.monotonic(), state, drawn)
             for turned in (self.dials, self.steps, self.seed):
                 turned.disabled = self.live.going
             self.start_button.description = "Resume" if state == "stopped" else "Start"
             self.start_button.disabled = self.live.going or state == "finished"
             self.stop_button.disabled = state not in ("training", "scoring")
             say(self.status, self._said(state, history))
-            self.chart.show(plot_curves({"": history}))
+            if fresh:
+                self.chart.show(plot_curves({"": history}))
             self.table.show(COLUMNS, validation_rows(history))
 
     def _said(self, state: str, history: Any) -> str:
