@@ -1,12 +1,13 @@
 # make lab       JupyterLab on the labs
 # make compare   train and compare the methods
 # make test      all checks
+# make book      the labs that have been run, as pages in build/book; with FAST=1 for a few steps only
 # Each sets up .venv first; a second call installs nothing again.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: lab compare test browser data pretrain record benchmark
+.PHONY: lab compare test browser book pictures data pretrain record benchmark
 
 lab: .venv/ready
 	$(BIN)/jupyter lab labs
@@ -21,6 +22,7 @@ test: .venv/ready
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests --ignore=tests/browser
 	LABKIT_RUNS=$$(mktemp -d) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 labs
+	$(BIN)/python -m pytest tests/browser -rs
 
 .venv/ready: pyproject.toml constraints.txt
 	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || \
@@ -30,9 +32,16 @@ test: .venv/ready
 	@$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[test]'
 	@touch $@
 
-# The labs and panels in a real JupyterLab; needs Chromium.
+# The labs and panels in a real JupyterLab; without Chromium, make test skips them and make browser fails.
 browser: .venv/ready
 	LABKIT_BROWSER_TESTS=required $(BIN)/python -m pytest tests/browser -rs
+
+book: .venv/ready
+	$(BIN)/python docs/make_book.py $(if $(FAST),--fast)
+
+# What made docs/panels and docs/diagrams; needs Chromium.
+pictures: .venv/ready
+	PYTHONPATH=tests/browser $(BIN)/python docs/take_pictures.py
 
 # What made the files in data/; each is slow and none is needed to use the lab.
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import psutil
 import torch
+from panels import panels
 
 import labkit as lk
 from labkit.generation import eval_mode
@@ -144,8 +145,8 @@ def padded(rows: list[list[int]], width: int, fill: int) -> torch.Tensor:
 
 def main() -> None:
     """Measure everything, the whole processes first while nothing else is loaded."""
-    report = {"commands": commands(), "bytes": wheel_bytes(), "generation": generation(), "training": training()}
-    report["environment"] = environment()
+    report = {"commands": commands(), "panels": panels(), "bytes": wheel_bytes()}
+    report |= {"generation": generation(), "training": training(), "environment": environment()}
     write_json(HERE / "report.json", report)
     print(json.dumps(report, indent=1))
 

@@ -16,6 +16,7 @@ from record import plain_rows, tell
 
 import labkit as lk
 from labkit.intervals import paired_difference
+from labkit.methods import Method
 from labkit.rouge import score
 from labkit.runs import environment, write_json
 
@@ -26,7 +27,7 @@ PRESENT = "In the present tense."
 SHORT: dict[str, Any] = {"training": lk.Training(steps=150), "evaluation": lk.Evaluation(rows=200)}
 
 
-def compared(methods: Iterable[lk.Method], data: lk.Dialogues | None = None, **changed: Any) -> lk.Comparison:
+def compared(methods: Iterable[Method], data: lk.Dialogues | None = None, **changed: Any) -> lk.Comparison:
     """A comparison on nano as briefly as in the labs, with three seeds unless told otherwise."""
     how: dict[str, Any] = {"seeds": SEEDS} | SHORT | changed
     return lk.compare(list(methods), "nano", data, root=HERE / ".record", report=tell, **how)

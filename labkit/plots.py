@@ -17,7 +17,8 @@ def style(figure: Any) -> Any:
     Returns:
         The same figure.
     """
-    grid = {"gridcolor": "rgba(127,127,127,.25)", "zerolinecolor": "rgba(127,127,127,.25)", "automargin": True}
+    pale = "rgba(127,127,127,.25)"
+    axis = {"gridcolor": pale, "zerolinecolor": pale, "automargin": True, "title_font_size": 13}
     figure.update_layout(
         template="none",
         paper_bgcolor="rgba(0,0,0,0)",
@@ -28,8 +29,8 @@ def style(figure: Any) -> Any:
         # of the whole figure, not of the axes, so that it never covers their title
         legend={"orientation": "h", "yref": "container", "yanchor": "bottom", "y": 0, "x": 0},
     )
-    figure.update_xaxes(**grid)
-    figure.update_yaxes(**grid)
+    figure.update_xaxes(**axis)
+    figure.update_yaxes(**axis)
     return figure
 
 

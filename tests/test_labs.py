@@ -26,5 +26,12 @@ def test_has_cells_of_ten_lines_at_most(lab: Path) -> None:
     assert all(len(cell["source"]) <= 10 for cell in cells if cell["cell_type"] == "code")
 
 
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_asserts_that_the_answers_of_its_exercises_are_right(lab: Path) -> None:
+    for cell in json.loads(lab.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code" and cell["source"][-1].startswith("checks."):
+            assert cell["metadata"]["nbmake"]["post_cell_execute"] == ["assert _"]
+
+
 def test_there_is_a_lab() -> None:
     assert LABS

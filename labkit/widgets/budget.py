@@ -7,7 +7,7 @@ from labkit.costs.budget import MemoryBudget, plot_memory, predict_memory, reada
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, LoRA, Method
 from labkit.parameters import FLAN_T5, shape_of
-from labkit.widgets.dials import MethodDials
+from labkit.widgets.dials import SWITCH, MethodDials
 from labkit.widgets.parts import Chart, Column, Dial, Panel, Table, choice, note, row, say
 
 MODELS = ("nano", *FLAN_T5)
@@ -38,8 +38,7 @@ class Budget(Panel):
         self.source = Dial("prompt tokens", step.source_tokens, 8, 512, 8, self._show)
         self.target = Dial("summary tokens", step.target_tokens, 8, 128, 8, self._show)
         self.precision = choice("precision", ("fp32", "bf16"), step.precision, self._show)
-        switch = [("off", False), ("on", True)]
-        self.checkpointing = choice("gradient checkpointing", switch, step.checkpointing, self._show)
+        self.checkpointing = choice("gradient checkpointing", SWITCH, step.checkpointing, self._show)
         self.trains, self.takes, self.chart = note(""), note(""), Chart(220)
         self.parts, self.gpus = Table(caption="Memory of a training by part, predicted", file="memory.csv"), Table()
         self.gpus.caption = "Whether a GPU of so much memory holds it, and how much of it that takes"

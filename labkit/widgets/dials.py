@@ -10,14 +10,16 @@ import traitlets
 from labkit.methods import METHODS, Method
 from labkit.methods.lora import LINEARS
 from labkit.methods.prompt_tuning import INITS
-from labkit.widgets.parts import Dial, choice
+from labkit.widgets.parts import Dial, choice, wrapped
 
 RANGES = {"rank": (1, 256), "tokens": (1, 256)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
-CHOICES: dict[str, Sequence[Any]] = {"targets": TARGETS, "init": INITS, "rslora": (False, True), "dora": (False, True)}
+SWITCH = [("off", False), ("on", True)]
+CHOICES: dict[str, Sequence[Any]] = {"targets": TARGETS, "init": INITS, "rslora": SWITCH, "dora": SWITCH}
+LABELS = {"rslora": "rsLoRA", "dora": "DoRA"}  # of fields that are called otherwise
 
 
-class MethodDials(widgets.VBox):  # type: ignore[misc]
+class MethodDials(widgets.HBox):  # type: ignore[misc]
     """A list of methods, and the dials of the chosen one.
 
     Args:
@@ -32,7 +34,7 @@ class MethodDials(widgets.VBox):  # type: ignore[misc]
         self._dials: dict[str, Any] = {}
         self._shown = method or METHODS["lora"]()
         self._name = choice("method", list(METHODS), self._shown.name, lambda name: self._turn_to(METHODS[name]()))
-        super().__init__()
+        super().__init__(layout=wrapped())
         self._turn_to(self._shown)
         self._changed = on_change
         self.observe(self._freeze, "disabled")
@@ -70,7 +72,7 @@ class MethodDials(widgets.VBox):  # type: ignore[misc]
             known = [option[1] if isinstance(option, tuple) else option for option in options]
             if value not in known:
                 options = [*options, (str(value), value)]
-            return choice(field.name, options, value, lambda _: self._changed())
+            return choice(LABELS.get(field.name, field.name), options, value, lambda _: self._changed())
         return None  # a dial for a notebook's cell
 
 

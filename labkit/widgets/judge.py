@@ -35,8 +35,8 @@ class Judge(Panel):
         self._judging: Judging | None = None
         self._pair: Pair | None = None
         labels = [entry.label for entry in table.entries]
-        self._first = choice("A", labels, table[first or labels[-2:][0]].label)
-        self._second = choice("B", labels, table[second or labels[-1]].label)
+        self._first = choice("model A", labels, table[first or labels[-2:][0]].label)
+        self._second = choice("model B", labels, table[second or labels[-1]].label)
         self._votes = {vote: button(text, partial(self._vote, vote)) for vote, text in ANSWERS.items()}
         self._undo = button("Undo last", self._take_back)
         self._reveal = button("Show result", self._result, main=True)

@@ -11,7 +11,9 @@ import ipywidgets as widgets
 import traitlets
 
 # plotly's "share" button would upload the chart
-CONFIG = {"displaylogo": False, "responsive": True, "showSendToCloud": False}
+# with the label as wide, too, so that what stands below one another is in line
+AS_WIDE_AS_A_DIAL: dict[str, Any] = {"style": {"description_width": "164px"}, "layout": {"width": "384px"}}
+CONFIG = {"displaylogo": False, "showSendToCloud": False}
 FRONT = Path(__file__).parent / "front"  # what runs in the browser
 
 
@@ -109,6 +111,7 @@ class Table(anywidget.AnyWidget):
         file: str = "",
     ):
         super().__init__(caption=caption, file=file)
+        self.layout.align_self = "flex-start"
         self.show(columns, rows)
 
     def show(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
@@ -163,7 +166,7 @@ def say(line: widgets.HTML, text: str) -> None:
 def choice(label: str, options: Sequence[Any], value: Any = None, on_change: Callable[[Any], Any] | None = None) -> Any:
     """A list to choose from; `options` are values or (text, value) pairs."""
     chosen = {"value": value} if value is not None else {}
-    drop = widgets.Dropdown(options=options, description=label, style={"description_width": "auto"}, **chosen)
+    drop = widgets.Dropdown(options=options, description=label, **AS_WIDE_AS_A_DIAL, **chosen)
     if on_change:
         drop.observe(lambda change: on_change(change["new"]), "value")
     return drop
@@ -179,6 +182,9 @@ def button(text: str, on_click: Callable[[], Any], *, main: bool = False, disabl
 
 def row(*children: Any) -> widgets.HBox:
     """Things side by side, on the next line where there is no room."""
-    return widgets.HBox(
-        list(children), layout=widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="8px")
-    )
+    return widgets.HBox(list(children), layout=wrapped())
+
+
+def wrapped() -> widgets.Layout:
+    """The layout of a row."""
+    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="0 8px")

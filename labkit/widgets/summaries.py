@@ -12,7 +12,7 @@ from labkit.models import Model
 from labkit.reading.cases import Case, by_rouge, find, read_cases
 from labkit.reading.overlap import overlap, words
 from labkit.reading.writers import Writers
-from labkit.widgets.parts import Column, Dial, Panel, Table, button, choice, html, note, row, say
+from labkit.widgets.parts import AS_WIDE_AS_A_DIAL, Column, Dial, Panel, Table, button, choice, html, note, row, say
 from labkit.widgets.texts import MARK, boxes, dialogue_lines, lines, marked
 
 ORDERS = ("as they are", "worst first", "best first")
@@ -48,7 +48,7 @@ class Summaries(Panel):
         self._labels = [entry.label for entry in table.entries]
         self._writers, self._thread = Writers(table, base), threading.Thread()
         models = [(label, place) for place, label in enumerate(self._labels)]
-        self._search = widgets.Text(description="search", placeholder="words of dialogue, reference or summary")
+        self._search = widgets.Text(description="search", placeholder="any words in it", **AS_WIDE_AS_A_DIAL)
         self._order = choice("order", ORDERS)
         self._by = choice("by ROUGE-1 of", models, len(models) - 1)
         self._marking = choice("mark", MARKED)

@@ -65,7 +65,7 @@ class Trainer(Panel):
         self.seed = Dial("seed", found.config["seed"] if found else 0, 0, 99, 1, lambda _: self._choose())
         self.dials = MethodDials(self._choose, method)
         buttons = row(self.start_button, self.stop_button)
-        dials = [self.dials, self.steps, self.seed]
+        dials = [self.dials, row(self.steps, self.seed)]
         super().__init__(f"Train {base.name}", *dials, buttons, self.status, self.chart, self.table)
         self._choose()
 
@@ -140,6 +140,8 @@ class Trainer(Panel):
             self.start_button.disabled = self.live.going or state == "finished"
             self.stop_button.disabled = state not in ("training", "scoring")
             say(self.status, self._said(state, history))
+            for shown in (self.chart, self.table):
+                shown.layout.display = "" if history else "none"
             if fresh:
                 self.chart.show(plot_curves({"": history}))
             self.table.show(COLUMNS, validation_rows(history))

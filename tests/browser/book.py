@@ -101,7 +101,7 @@ class Book:
         """Change JupyterLab's theme."""
         self.page.evaluate(THEME, name)
         light = str(name == "JupyterLab Light").lower()
-        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")  # a body has no height
 
 
 def mocked(lab: Path) -> nbformat.NotebookNode:

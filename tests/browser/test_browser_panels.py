@@ -18,6 +18,7 @@ def column(panel: Locator, caption: str, number: int) -> list[str]:
 def test_budget_follows_slider_box_and_choice(book: Book) -> None:
     panel = book.show("widgets.Budget('google/flan-t5-base', lk.LoRA(rank=8))")
     expect(panel).to_contain_text("trains 884,736 of")
+    expect(panel.locator(".js-plotly-plot")).to_be_visible()  # though it is the first chart of the page
     panel.get_by_role("spinbutton", name="rank").fill("32")
     expect(panel).to_contain_text("trains 3,538,944 of")
     panel.get_by_role("slider", name="rank, slider").fill("16")
