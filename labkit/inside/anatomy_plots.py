@@ -64,16 +64,13 @@ def spectrum(update: Update) -> Any:
             go.Scatter(x=numbers, y=energy, name="energy of the first", yaxis="y2", line_color=COLORS[1]),
         ]
     )
-    style(figure)
     figure.update_layout(
         xaxis_title="number of the singular value",
         yaxis_title="singular value",
         yaxis2={"title": "energy, %", "overlaying": "y", "side": "right", "range": [0, 105]},
-        yaxis2_showgrid=False,
         yaxis2_tickmode="auto",  # else the ticks stand where those on the left do
-        margin_r=60,
     )
-    return figure
+    return style(figure).update_layout(margin_r=60, yaxis2_showgrid=False)
 
 
 def changes_map(rows: Sequence[LayerChange]) -> Any:

@@ -89,11 +89,9 @@ class Anatomy(Panel):
                 for name, each in one.matrices.items()
             ],
         )
-        shares = 100 * one.energy
-        self.values.show(
-            VALUES,
-            [(i + 1, float(value), float(shares[i])) for i, value in enumerate(one.singular_values[:SHOWN])],
-        )
+        values, shares = one.singular_values[:SHOWN], 100 * one.energy
+        above_zero = values[values > 1e-6 * values[0]]  # LoRA has as many as its rank
+        self.values.show(VALUES, [(i + 1, float(each), float(shares[i])) for i, each in enumerate(above_zero)])
         say(self.arithmetic, self._arithmetic(*one.weight.shape))
 
     def _arithmetic(self, outputs: int, inputs: int) -> str:

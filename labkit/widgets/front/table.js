@@ -20,7 +20,8 @@ function render({ model, el }) {
 
   function head(title, column) {
     const cell = make("th", "", { scope: "col" });
-    const press = make("button", title || " ", { type: "button" });
+    const shown = title.replaceAll("-", "\u2011"); // a hyphen at which no line breaks, so that ROUGE-1 stays whole
+    const press = make("button", shown || " ", { type: "button" });
     press.setAttribute("aria-label", `sort by ${title || "name"}`);
     press.addEventListener("click", () => {
       order.down = order.column === column ? !order.down : typeof model.get("values")[0]?.[column] === "number";
@@ -30,7 +31,7 @@ function render({ model, el }) {
     });
     if (order.column === column) {
       cell.setAttribute("aria-sort", order.down ? "descending" : "ascending");
-      press.textContent = `${title} ${order.down ? "▾" : "▴"}`;
+      press.textContent = `${shown} ${order.down ? "▾" : "▴"}`;
     }
     cell.append(press);
     return cell;
