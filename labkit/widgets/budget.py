@@ -42,6 +42,8 @@ class Budget(Panel):
         self.trains, self.takes, self.chart = note(""), note(""), Chart(220)
         self.parts, self.gpus = Table(caption="Memory of a training by part, predicted", file="memory.csv"), Table()
         self.gpus.caption = "Whether a GPU of so much memory holds it, and how much of it that takes"
+        tables = row(self.parts, self.gpus)
+        tables.layout.align_items = "flex-start"
         super().__init__(
             "Budget",
             self.model,
@@ -51,7 +53,7 @@ class Budget(Panel):
             self.trains,
             self.takes,
             self.chart,
-            row(self.parts, self.gpus),
+            tables,
         )
         self._show()
 

@@ -111,7 +111,6 @@ class Table(anywidget.AnyWidget):
         file: str = "",
     ):
         super().__init__(caption=caption, file=file)
-        self.layout.align_self = "flex-start"
         self.show(columns, rows)
 
     def show(self, columns: Sequence[str | Column], rows: Sequence[Sequence[Any]]) -> None:
@@ -137,7 +136,7 @@ class Chart(widgets.Output):  # type: ignore[misc]
     """
 
     def __init__(self, height: int = 320):
-        super().__init__(layout=widgets.Layout(height=f"{height + 10}px", width="100%", overflow="hidden"))
+        super().__init__(layout=widgets.Layout(height=f"{height + 10}px", width="100%", margin="0", overflow="hidden"))
         self.height = height
 
     def show(self, figure: Any) -> None:

@@ -84,11 +84,18 @@ def context(browser: Browser, visited: list[str], received: list[int]) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def book(context: BrowserContext, server: Server) -> Book:
+def trained(context: BrowserContext, server: Server) -> Book:
     """A notebook whose first cell has trained some models, briefly; the second is for panels."""
     made = Book.of(context.new_page(), server, "panels.ipynb", SETUP, "")
     made.run("notebook:run-cell", 0, timeout=300_000)
     return made
+
+
+@pytest.fixture
+def book(trained: Book) -> Iterator[Book]:
+    """That notebook, in which each test's panels are closed at its end: a page that is reloaded asks for all."""
+    yield trained
+    trained.run("notebook:run-cell", 1, "import ipywidgets\n\nipywidgets.Widget.close_all()")
 
 
 @pytest.fixture(autouse=True)

@@ -136,7 +136,7 @@ def test_anatomy_shows_the_chosen_layer(book: Book) -> None:
     panel = book.show("widgets.Anatomy(lora)")
     matrices = panel.locator("table", has_text="The matrices of this layer")
     first = matrices.text_content() or ""
-    panel.get_by_label("layer").select_option(index=1)
+    panel.get_by_label("layer", exact=True).select_option(index=1)
     expect(matrices).not_to_have_text(first)
     expect(panel.locator(".js-plotly-plot")).to_have_count(3)
 

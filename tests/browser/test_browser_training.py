@@ -1,6 +1,7 @@
 """A training in the browser: it is watched, stopped, gone on with, and found again."""
 
 import re
+from collections.abc import Callable
 
 from book import Book
 from playwright.sync_api import Locator, expect
@@ -23,8 +24,17 @@ def points(panel: Locator) -> int:
 
 def until(panel: Locator, past: int) -> None:
     """Wait until the training is past a step."""
+    wait(panel, lambda: step(panel) > past)
+
+
+def until_drawn(panel: Locator, past: int) -> None:
+    """Wait until the curve has more points than this."""
+    wait(panel, lambda: points(panel) > past)
+
+
+def wait(panel: Locator, come: Callable[[], bool]) -> None:
     for _ in range(600):
-        if step(panel) > past:
+        if come():
             return
         panel.page.wait_for_timeout(200)
     raise AssertionError(f"after two minutes it is at {panel.inner_text()!r}")
@@ -40,17 +50,15 @@ def test_a_training_is_watched_stopped_and_gone_on_with(book: Book, received: li
     expect(panel).to_contain_text("Not trained yet.")
     panel.get_by_role("button", name="Start").click()
     expect(panel.get_by_role("spinbutton", name="rank")).to_be_disabled()
-    until(panel, 0)
-    seen = points(panel)
-    until(panel, step(panel))
-    assert points(panel) > seen > 0
+    until_drawn(panel, 0)
+    until_drawn(panel, points(panel))
     panel.get_by_role("button", name="Stop and save").click()
     expect(panel).to_contain_text(re.compile("stopping|stopped"), timeout=1000)  # although it trains
     expect(panel).to_contain_text("stopped: step", timeout=60_000)
     stopped, seen = step(panel), points(panel)
     panel.get_by_role("button", name="Resume").click()
     until(panel, stopped)
-    assert points(panel) > seen  # the curve goes on, and has not begun again
+    until_drawn(panel, seen)  # the curve goes on, and has not begun again
     stop(panel)
     # twice: a drawing late in a training has more points than an early one, but is not twice as large
     assert 2 * (sum(received) - before) * 3000 / step(panel) <= TRAFFIC
