@@ -46,6 +46,12 @@ def told(table: lk.Comparison) -> dict[str, Any]:
     return {"rows": plain_rows(table), "differences": table.difference_rows()}
 
 
+def curve(run: lk.Run) -> list[dict[str, float]]:
+    """Of a run's history, what a chart shows."""
+    shown = ("step", "loss", "validation_loss")
+    return [{name: round(line[name], 4) for name in shown if name in line} for line in run.history]
+
+
 def lab_0() -> dict[str, Any]:
     """Lower and lower ranks, one seed as in the exercise."""
     return told(compared([lk.LoRA(rank=rank) for rank in (8, 2, 1)], seeds=(0,)))
@@ -96,7 +102,7 @@ def lab_2() -> dict[str, Any]:
     models = {label: lk.open_run(runs[label], base) for label in ("10,000 dialogues", "64 dialogues")}
     forgot = lk.forgetting(base, models, lk.load_tasks(rows=60))
     return told(table) | {
-        "histories": {label: run.history for label, run in runs.items()},
+        "histories": {label: curve(run) for label, run in runs.items()},
         "forgetting": forgot.rows(),
     }
 
