@@ -10,6 +10,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "data" / "recorded" / "compare_nano.json"
+PROMPTS = RECORDED.parent / "lab_1.json"
 START, END = "<!-- recorded figures: start -->", "<!-- recorded figures: end -->"
 NAMES = {
     "lead-2": "first two turns (lead-2)",
@@ -46,8 +47,9 @@ def picture(recorded: dict[str, Any]) -> str:
     return "\n".join([*parts, "</svg>\n"])
 
 
-def table(recorded: dict[str, Any]) -> str:
-    """The recorded rows as a Markdown table."""
+def table(recorded: dict[str, Any], prompts: dict[str, Any]) -> str:
+    """The recorded rows, and the base with its best recorded prompt, as a Markdown table."""
+    best = max(prompts["rows"], key=lambda row: float(row["rouge1"]))
     carried = {row["label"]: row for row in recorded["handwritten"]}
     lines = ["| | trained | ROUGE-1 | over the base | hand-written | training | on disk |", f"|{'---|' * 7}"]
     for row in recorded["rows"]:
@@ -62,6 +64,11 @@ def table(recorded: dict[str, Any]) -> str:
             f"{row['adapter_bytes'] / 1000:,.0f} kB" if own else "",
         ]
         lines.append(f"| {' | '.join(columns)} |")
+        if row["label"] == "base":
+            lines.append(
+                f"| the same, asked in other words | | {score(best, 'rouge1')} "
+                f"| {score(best, 'rouge1_gain', '+')} | | | |"
+            )
     seeds = max(row["seeds"] for row in recorded["rows"])
     over = f"{seeds} {'seed' if seeds == 1 else 'seeds'}, greedy, all {recorded['dialogues']} test dialogues"
     guess = recorded["template_guesser"]
@@ -71,7 +78,8 @@ def table(recorded: dict[str, Any]) -> str:
         f"Mean over three references and {over}, 95 % intervals over the dialogues; *hand-written*: ROUGE-1 on "
         f"{recorded['handwritten'][0]['dialogues']} freely composed dialogues; *guesser*: is told situation and "
         "outcome, and gives the summary of another such dialogue. "
-        "All figures, ROUGE-2 and ROUGE-L too, are in `data/recorded/compare_nano.json`, written by `data/record.py`.",
+        "All figures, ROUGE-2 and ROUGE-L too, are in `data/recorded/compare_nano.json`, those of other words in "
+        "`lab_1.json`, written by `data/record.py` and `data/record_labs.py`.",
     ]
     return "\n".join(lines)
 
@@ -82,19 +90,19 @@ def score(row: dict[str, Any], name: str, sign: str = "") -> str:
     return f"{row[name]:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
-def readme(text: str, recorded: dict[str, Any]) -> str:
+def readme(text: str, recorded: dict[str, Any], prompts: dict[str, Any]) -> str:
     """The README with the table between its two marks."""
     before, rest = text.split(START)
-    return f"{before}{START}\n{table(recorded)}\n{END}{rest.split(END)[1]}"
+    return f"{before}{START}\n{table(recorded, prompts)}\n{END}{rest.split(END)[1]}"
 
 
 def main() -> None:
     """Write both."""
-    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    recorded, prompts = (json.loads(file.read_text(encoding="utf-8")) for file in (RECORDED, PROMPTS))
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "compare.svg").write_text(picture(recorded), encoding="utf-8")
     page = ROOT / "README.md"
-    page.write_text(readme(page.read_text(encoding="utf-8"), recorded), encoding="utf-8")
+    page.write_text(readme(page.read_text(encoding="utf-8"), recorded, prompts), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import json
 
-from show_recorded import RECORDED, ROOT, picture, readme
+from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
 
 from labkit.parameters import shape_of
 
@@ -11,7 +11,8 @@ PAGE = ROOT / "README.md"
 
 def test_the_readme_shows_the_recorded_table() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert readme(page, json.loads(RECORDED.read_text(encoding="utf-8"))) == page
+    recorded, prompts = (json.loads(file.read_text(encoding="utf-8")) for file in (RECORDED, PROMPTS))
+    assert readme(page, recorded, prompts) == page
 
 
 def test_the_picture_shows_the_recorded_figures() -> None:
