@@ -69,6 +69,7 @@ def main(seeds: int) -> None:
             "data": data.fingerprint,
             "environment": environment(),
         },
+        indent=None,
     )
 
 

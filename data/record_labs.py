@@ -49,7 +49,8 @@ def told(table: lk.Comparison) -> dict[str, Any]:
 def curve(run: lk.Run) -> list[dict[str, float]]:
     """Of a run's history, what a chart shows."""
     shown = ("step", "loss", "validation_loss")
-    return [{name: round(line[name], 4) for name in shown if name in line} for line in run.history]
+    kept = [line for line in run.history if line["step"] % 4 == 0 or "validation_loss" in line]
+    return [{name: round(line[name], 4) for name in shown if name in line} for line in kept]
 
 
 def lab_0() -> dict[str, Any]:
@@ -131,4 +132,4 @@ LABS: dict[str, Callable[[], dict[str, Any]]] = {"0": lab_0, "1": lab_1, "2": la
 if __name__ == "__main__":
     for number in sys.argv[1:] or LABS:
         found = LABS[number]() | {"data": lk.load_dialogues().fingerprint, "environment": environment()}
-        write_json(HERE / "recorded" / f"lab_{number}.json", found)
+        write_json(HERE / "recorded" / f"lab_{number}.json", found, indent=None)

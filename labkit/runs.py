@@ -193,9 +193,9 @@ def commit() -> str:
         return "not a git checkout"
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
     """Write JSON so that the file is there whole or not at all."""
-    _write(path, json.dumps(value, indent=1) + "\n")
+    _write(path, json.dumps(value, indent=indent) + "\n")
 
 
 def _write(path: Path, text: str) -> None:
