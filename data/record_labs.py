@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from record import plain_rows, tell
+from record import METHODS, plain_rows, tell
 
 import labkit as lk
 from labkit.intervals import paired_difference
@@ -127,7 +127,25 @@ def lab_5() -> dict[str, Any]:
     return told(compared([lk.LoRA(), lk.LoRA(rslora=True), lk.LoRA(dora=True)]))
 
 
-LABS: dict[str, Callable[[], dict[str, Any]]] = {"0": lab_0, "1": lab_1, "2": lab_2, "4": lab_4, "5": lab_5}
+def lab_6() -> dict[str, Any]:
+    """What the runs of record.py still know of the tasks of the pre-training, beside what they gained."""
+    base = lk.load_model("nano")
+    table = lk.compare(METHODS, base, seeds=SEEDS, root=HERE / ".record", report=tell)
+    runs = {
+        (entry.label, seed): run for entry in table.entries[2:] for seed, run in zip(SEEDS, entry.runs, strict=True)
+    }
+    asked = {f"{label} {seed}": lk.open_run(run, base) for (label, seed), run in runs.items()}
+    memory, start = lk.forgetting(base, asked), table["base"].scores
+    rows = []
+    for label, seed in runs:
+        gain = paired_difference(runs[label, seed].scores, start, "rouge1")
+        change = memory.change(f"{label} {seed}")
+        row = {"label": label, "seed": seed, "gain": gain.mean, "gain_interval": [gain.low, gain.high]}
+        rows.append(row | {"change": change.mean, "change_interval": [change.low, change.high]})
+    return {"forgetting": rows}
+
+
+LABS: dict[str, Callable[[], dict[str, Any]]] = {"0": lab_0, "1": lab_1, "2": lab_2, "4": lab_4, "5": lab_5, "6": lab_6}
 
 if __name__ == "__main__":
     for number in sys.argv[1:] or LABS:
