@@ -26,7 +26,9 @@ def main(seeds: int) -> None:
     short = {"training": lk.Training(steps=150), "evaluation": lk.Evaluation(rows=200)}
     for dial, (method, values) in SWEEPS.items():
         found = lk.sweep(method, dial, values, seeds=range(seeds), root=HERE / ".record", report=tell, **short)
-        write_json(HERE / "recorded" / f"sweep_{dial}.json", found.to_json(), indent=None)
+        told = found.to_json()
+        told["rows"] = [row | {"train_seconds": None} for row in told["rows"]]  # many runs are recorded at once
+        write_json(HERE / "recorded" / f"sweep_{dial}.json", told, indent=None)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ CHART = "application/vnd.plotly.v1+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 STATE = "application/vnd.jupyter.widget-state+json"
 MERMAID = re.compile(r"^```mermaid\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-LIVE = "This panel is live in JupyterLab: <code>make lab</code>."
+LIVE = "An example. This panel is live in JupyterLab: <code>make lab</code>."
 
 
 def for_a_page(book: NotebookNode) -> NotebookNode:

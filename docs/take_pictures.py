@@ -48,7 +48,7 @@ def main() -> None:
         path = next(filter(None, map(shutil.which, NAMES)))
         chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
         # higher than any panel: what is scrolled out of sight would be missing
-        page = chromium.new_page(viewport={"width": 1340, "height": 2600})
+        page = chromium.new_page(viewport={"width": 1340, "height": 3200})
         draw_diagrams(page, server)
         show_panels(page, server)
         chromium.close()

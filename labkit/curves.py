@@ -30,7 +30,8 @@ class Progress:
         """One line of it."""
         said = f"step {self.step:,} of {self.steps:,}"
         if self.dialogues_per_second is not None and self.seconds_left is not None:
-            said += f", {self.dialogues_per_second:.0f} dialogues/s, about {self.seconds_left:.0f} s left"
+            said += f", {self.dialogues_per_second:.0f} dialogues/s"
+            said += f", about {self.seconds_left:.0f} s left" if self.step < self.steps else ""
         return said + (f", peak memory {self.peak_memory_mib:,.0f} MiB" if self.peak_memory_mib else "")
 
 

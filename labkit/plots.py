@@ -96,7 +96,7 @@ def cost_cells(row: dict[str, Any]) -> list[str]:
         str(row["label"]),
         f"{row['trainable']:,}",
         f"{row['percent']:.2f} %",
-        f"{row['train_seconds']:.0f} s",
+        f"{row['train_seconds']:.0f} s" if row["train_seconds"] is not None else "",
         f"{row['peak_memory_mib']:,.0f} MiB",
         f"{row['adapter_bytes'] / 1000:,.0f} kB",
     ]

@@ -36,7 +36,8 @@ class Recorded:
 
         cores = self.environment.get("hardware", {}).get("cores")
         seeds = max(row["seeds"] for row in self.rows)
-        return f"<p>Ours, recorded: {seeds} seed(s), {cores} cores.</p>{html_table(self.rows)}"
+        told = f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {cores} cores"
+        return f"<p>Ours, recorded: {told}.</p>{html_table(self.rows)}"
 
 
 def recorded(name: str) -> Recorded:

@@ -25,8 +25,8 @@ class Training:
     Attributes:
         steps: Optimiser steps.
         batch_size: Dialogues a step.
-        learning_rate: The highest, reached after the warm-up; the method's own unless given.
-        warmup: Share of the steps in which it rises, 0 to 1; it falls to 0 over the rest in a straight line.
+        learning_rate: The highest learning rate, reached after the warm-up; the method's own unless given.
+        warmup: Share of the steps in which the learning rate rises, 0 to 1; it falls to 0 over the rest.
         weight_decay: Pull of the weights towards 0 (AdamW).
         dropout: Share of activations dropped in the model. 0 suits a short training that sees no dialogue twice.
         validations: How often the validation loss is measured.

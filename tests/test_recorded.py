@@ -1,6 +1,7 @@
 """What the README shows is what was recorded."""
 
 import json
+from typing import Any
 
 from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
 
@@ -42,3 +43,12 @@ def test_lab_0_tells_the_recorded_gains() -> None:
     rows = json.loads((RECORDED.parent / "lab_0.json").read_text(encoding="utf-8"))["rows"]
     gains = [f"{row['rouge1_gain']:+.3f}".replace("0.", ".") for row in rows if row["method"] == "lora"]
     assert "gained {} with rank 8, {} with rank 2 and {} with rank 1".format(*gains) in lab
+
+
+def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:
+    def rows(name: str) -> dict[object, dict[str, Any]]:
+        told = json.loads((RECORDED.parent / f"{name}.json").read_text(encoding="utf-8"))["rows"]
+        return {row.get("value", row["label"]): row for row in told}
+
+    assert rows("sweep_rank")[8]["rouge1_seeds"][0] == rows("lab_0")["lora"]["rouge1_seeds"][0]
+    assert rows("sweep_tokens")[20]["rouge1_seeds"] == rows("lab_4")["20 tokens, vocabulary"]["rouge1_seeds"]

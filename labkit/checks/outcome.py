@@ -53,6 +53,8 @@ def check(
         number = math.nan
     if not math.isfinite(number):
         return Check(False, f"{str(given)[:40]!r} is no number, {name} is one: {hint}.")
+    if number == 0 != wanted:
+        return Check(False, f"{name} is still 0: put your answer into the cell above.")
     if math.isclose(number, wanted, rel_tol=tolerance):
         return Check(True, f"{number:,.10g} is {name}.")
     for value, said in mistakes:

@@ -15,7 +15,7 @@ from labkit.live import LiveRun, find, latest
 from labkit.methods import Method, from_dials
 from labkit.models import Model
 from labkit.parameters import shape_of_config
-from labkit.runs import RUNS, Run, list_runs
+from labkit.runs import RUNS, Run
 from labkit.training import Training
 from labkit.widgets.dials import MethodDials
 from labkit.widgets.parts import Chart, Column, Dial, Panel, Table, button, note, row, say
@@ -28,8 +28,8 @@ UNSEEN = (0.0, "", 0)
 class Trainer(Panel):
     """Train one method after another on one model and corpus, in a thread; clicks act while it trains.
 
-    Run the cell again, or reload the page and run it again, and the panel shows the run that was started last, with
-    its whole history. What it trains is what `compare` would train, so a comparison finds it done.
+    Run the cell again, or reload the page and run it again, and the panel shows the run that was started last in this
+    notebook, with its whole history. What it trains is what `compare` would train, so a comparison finds it done.
 
     Args:
         base: A loaded base model.
@@ -61,7 +61,7 @@ class Trainer(Panel):
         found = self._last_run()
         if found:
             method, training = from_dials(found.config["method"]), Training(**found.config["training"])
-        self.steps = Dial("steps", training.steps, 10, 3000, 10, lambda _: self._choose())
+        self.steps = Dial("steps", training.steps, 1, 3000, 1, lambda _: self._choose())
         self.seed = Dial("seed", found.config["seed"] if found else 0, 0, 99, 1, lambda _: self._choose())
         self.dials = MethodDials(self._choose, method)
         buttons = row(self.start_button, self.stop_button)
@@ -81,20 +81,14 @@ class Trainer(Panel):
             self.live.stop()
 
     def _last_run(self) -> Run | None:
-        """The run that was started last on this model and corpus with settings that the dials can show."""
+        """The run that was started last in this notebook, if it is on this model and corpus."""
         live = latest(self._experiment.root)
-        runs = [live.run] if live else []
-        for run in [*runs, *list_runs(self._experiment.root)]:
-            asked = run.config.get("training")
-            if (
-                asked
-                and self._experiment_of(asked["steps"])
-                .folder(from_dials(run.config["method"]), run.config["seed"])
-                .folder.resolve()
-                == run.folder.resolve()
-            ):
-                return run
-        return None
+        asked = live.run.config.get("training") if live else None
+        if not live or not asked:
+            return None
+        method, seed = from_dials(live.run.config["method"]), live.run.config["seed"]
+        same = self._experiment_of(asked["steps"]).folder(method, seed).folder.resolve()
+        return live.run if same == live.run.folder.resolve() else None
 
     def _experiment_of(self, steps: int) -> Experiment:
         return replace(self._experiment, training=replace(self._experiment.training, steps=steps))
