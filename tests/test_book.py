@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from make_book import LABS, build, hurried, read, strangers
+from make_book import LABS, build, hurried, read, run, strangers
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from pages import CHART, DOCS, LIVE, MERMAID, STATE, WIDGET, diagram_file, for_a_page, text
@@ -112,3 +112,13 @@ def test_a_book_is_built_that_loads_nothing_from_elsewhere(tmp_path: Path) -> No
     assert 'href="https://arxiv.org/abs/2106.09685"' in page
     assert (tmp_path / "book" / "_static" / "plotly.min.js").stat().st_size > 1_000_000
     assert strangers(tmp_path / "book") == []
+
+
+def test_a_lab_is_run_once_and_shown_with_its_newest_words(tmp_path: Path) -> None:
+    code = "from pathlib import Path\nlog = Path('log')\nlog.write_text(log.read_text() + 'x' if log.exists() else 'x')"
+    for words in ("old words", "new words"):
+        lab = new_notebook(cells=[new_markdown_cell(words), new_code_cell(code)])
+        shown = run(lab, "lab.ipynb", tmp_path)
+        assert shown.cells[0].source == words
+        assert shown.cells[1].outputs[0].data["text/plain"] == "1"
+    assert (tmp_path / "log").read_text(encoding="utf-8") == "x"
