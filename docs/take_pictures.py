@@ -17,7 +17,7 @@ from pages import DOCS, MERMAID, diagram_file
 from playwright.sync_api import Page, expect, sync_playwright
 
 RUNS = DOCS.parent / "build" / "picture-runs"
-MOST = 300_000  # bytes a picture
+MOST = 200_000  # bytes a picture
 SETUP = """\
 import labkit as lk
 from labkit import widgets

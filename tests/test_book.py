@@ -78,7 +78,7 @@ def test_every_panel_has_a_picture(name: str) -> None:
     picture = DOCS / "panels" / f"{name.removesuffix('Panel').lower()}.png"
     content = picture.read_bytes()
     assert 600 <= int.from_bytes(content[16:20]) <= 880  # the width in a PNG's head
-    assert len(content) <= 300_000
+    assert len(content) <= 200_000
 
 
 def test_what_a_page_would_load_from_elsewhere_is_found(tmp_path: Path) -> None:

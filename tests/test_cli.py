@@ -136,12 +136,13 @@ def test_trains_as_one_json_object(say: Say, tiny: Model, data_folder: str) -> N
     assert config["training"]["batch_size"] == 2
 
 
-def test_evaluates_a_run_as_it_was_scored(say: Say, data_folder: str, stored: Path) -> None:
-    found = one_object(say("evaluate", run_folder(stored, "lora"), "--data", data_folder, "--json"))
+@pytest.mark.parametrize("method", ["lora", "base"])
+def test_evaluates_a_run_as_it_was_scored(say: Say, data_folder: str, stored: Path, method: str) -> None:
+    found = one_object(say("evaluate", run_folder(stored, method), "--data", data_folder, "--json"))
     kept = one_object(say("runs", "--out", str(stored), "--json"))["runs"]
     assert found["rows"] == 6
     assert found["data"] == "meetings"
-    assert found["rouge1"] == pytest.approx(next(r["rouge1"] for r in kept if r["method"] == "lora"), abs=1e-6)
+    assert found["rouge1"] == pytest.approx(next(r["rouge1"] for r in kept if r["method"] == method), abs=1e-6)
     low, high = found["rouge1_interval"]
     assert low <= found["rouge1"] <= high <= 1
     assert found["rouge1"] <= found["rouge1_max"]
