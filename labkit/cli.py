@@ -1,6 +1,7 @@
 """The command line: `labkit compare`, `train`, `evaluate`, `summarize`, `params`, `runs`."""
 
 import json
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -151,6 +152,8 @@ def summarize(
         raise LabError("the dialogue is not UTF-8 text: save it again as UTF-8") from None
     if len(words) < 255 and Path(words).is_file():
         raise LabError(f"{words} is a file, not a dialogue: write labkit summarize < {words}")
+    if re.fullmatch(r"\S+\.(txt|md|csv|jsonl?)", words):
+        raise LabError(f"{words} looks like a file, and there is none: give the dialogue, or a file after <")
     if not words.strip():
         raise LabError("the dialogue is empty: give turns such as '#Person1#: Are you coming?'")
     used = open_model(run, model, device, precision)
@@ -188,6 +191,7 @@ def params(
 @app.command()
 def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     """List the runs that are stored, the newest first."""
+    from labkit.methods import label
     from labkit.runs import list_runs
 
     found = []
@@ -197,6 +201,7 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
             {
                 "run": str(run.folder),
                 "method": (config.get("method") or {}).get("method", "base"),
+                "label": label(config.get("method") or {}),
                 "model": (config.get("model") or {}).get("name"),
                 "data": (config.get("data") or {}).get("name"),
                 "seed": config.get("seed"),
@@ -207,14 +212,17 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     if as_json:
         print(json.dumps({"runs": found}))
         return
+    shown = Console(soft_wrap=True)
+    if not found:
+        shown.print(f"There are no runs in {out}: `labkit compare` makes some.")
+        return
     table = Table("run", "method", "model", "data", "seed", "ROUGE-1")
     for row in found:
         score = f"{row['rouge1']:.3f}" if row["finished"] else "not finished"
-        table.add_row(
-            *(escape(str(row[k] if row[k] is not None else "")) for k in ("run", "method", "model", "data", "seed")),
-            score,
-        )
-    Console(soft_wrap=True).print(table if found else f"There are no runs in {out}: `labkit compare` makes some.")
+        told = (Path(row["run"]).name, *(row[name] for name in ("label", "model", "data", "seed")), score)
+        table.add_row(*(escape("" if each is None else str(each)) for each in told))
+    shown.print(table)
+    shown.print(f"The runs are in {out}.", markup=False, highlight=False)
 
 
 def main() -> None:

@@ -102,7 +102,7 @@ def cost_cells(row: dict[str, Any]) -> list[str]:
     ]
 
 
-QUALITY = ("", "ROUGE-1", "ROUGE-2", "ROUGE-L", "R1 over base")
+QUALITY = ("", "ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-1 over base")
 COST = ("", "trainable", "share", "training", "peak memory", "on disk")
 
 

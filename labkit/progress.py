@@ -4,6 +4,7 @@ from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 console = Console(stderr=True)  # standard output carries results only
 
@@ -13,7 +14,8 @@ class RunBars:
 
     def __init__(self, steps: int, rows: int):
         self.totals = {"step": steps, "summaries": rows}
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(30), TextColumn("{task.fields[news]}"))
+        label = TextColumn("{task.description}", markup=False, table_column=Column())  # wraps where it is too long
+        columns = (label, BarColumn(30), TextColumn("{task.fields[news]}"))
         seen = console.is_terminal or console.is_jupyter
         time = TimeRemainingColumn(elapsed_when_finished=True)
         self.bars = Progress(*columns, time, console=console, disable=not seen)

@@ -237,6 +237,12 @@ def test_prints_tables_that_fit_a_terminal(
     assert "There are no runs" in say("runs").out
 
 
+def test_lists_a_run_with_the_dials_that_were_turned(say: Say, tiny: Model, data_folder: str, tmp_path: Path) -> None:
+    made = ["--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--out", str(tmp_path)]
+    assert say("train", *made).code == 0
+    assert "lora rank=2" in say("runs", "--out", str(tmp_path)).out
+
+
 @pytest.fixture(scope="session")
 def broken_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Data files with one mistake each."""
@@ -337,6 +343,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "summarize Hello --model TINY --beams 0",
         "summarize Hello --run DATA",
         "summarize FEW --model TINY",
+        "summarize nofile.txt --model TINY",
         "summarize",
         "params --model unknown",
         "params --model NO_OBJECT",

@@ -1,6 +1,7 @@
 """What the README shows is what was recorded."""
 
 import json
+import re
 from typing import Any
 
 from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
@@ -43,6 +44,20 @@ def test_lab_0_tells_the_recorded_gains() -> None:
     rows = json.loads((RECORDED.parent / "lab_0.json").read_text(encoding="utf-8"))["rows"]
     gains = [f"{row['rouge1_gain']:+.3f}".replace("0.", ".") for row in rows if row["method"] == "lora"]
     assert "gained {} with rank 8, {} with rank 2 and {} with rank 1".format(*gains) in lab
+
+
+def test_lab_5_tells_the_recorded_figures() -> None:
+    lab = (ROOT / "labs" / "05_the_peft_family.ipynb").read_text(encoding="utf-8")
+    told = json.loads((RECORDED.parent / "lab_5.json").read_text(encoding="utf-8"))
+    means = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
+    assert f"LoRA {means['lora']}, DoRA {means['lora dora=True']}, rsLoRA {means['lora rslora=True']}." in lab
+    changes = {row["label"]: row for row in told["differences"] if row["against"] == "lora"}
+    for label in ("lora rslora=True", "lora dora=True"):
+        mean, low, high = (
+            f"{each:+.3f}".replace("0.", ".", 1) for each in (changes[label]["rouge1"], *changes[label]["interval"])
+        )
+        assert re.search(rf"{re.escape(mean)}(\s|\\n|\W)+\[{re.escape(low)}, {re.escape(high)}\]", lab), label
+        assert not changes[label]["real"]
 
 
 def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:

@@ -50,6 +50,12 @@ def from_dials(dials: Mapping[str, Any]) -> Method:
     return make_method(str(rest.pop("method")), **rest)
 
 
+def label(dials: Mapping[str, Any]) -> str:
+    """What the method that `Method.dials` described is called; a line without training goes by its name."""
+    name = str(dials.get("method", "base"))
+    return from_dials(dials).label if name in METHODS else name
+
+
 def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
     """Put a method on a copy of a model; the model itself is left as it was.
 

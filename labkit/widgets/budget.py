@@ -40,8 +40,8 @@ class Budget(Panel):
         self.precision = choice("precision", ("fp32", "bf16"), step.precision, self._show)
         self.checkpointing = choice("gradient checkpointing", SWITCH, step.checkpointing, self._show)
         self.trains, self.takes, self.chart = note(""), note(""), Chart(220)
-        self.parts, self.gpus = Table(caption="Memory of a training by part, predicted", file="memory.csv"), Table()
-        self.gpus.caption = "Whether a GPU of so much memory holds it, and how much of it that takes"
+        self.parts, self.gpus = Table(caption="Memory by part, predicted", file="memory.csv"), Table()
+        self.gpus.caption = "Does it fit? (share taken)"
         tables = row(self.parts, self.gpus)
         tables.layout.align_items = "flex-start"
         super().__init__(
