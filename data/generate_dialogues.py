@@ -1,10 +1,11 @@
 """Write the embedded corpus, or show what one screenplay gives.
 
-python data/generate_dialogues.py                              # writes data/dialogues/*.jsonl
+python data/generate_dialogues.py                              # writes data/dialogues/
 python data/generate_dialogues.py --show restaurant_table      # prints and checks one situation
 """
 
 import argparse
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -61,8 +62,9 @@ def write() -> None:
     situations = load_situations()
     for split, size in SIZES.items():
         lines = [as_line(row(situations, split, index)) for index in range(size)]
-        target = FOLDER / f"{split}.jsonl"
-        target.with_suffix(".new").write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+        text = ("\n".join(lines) + "\n").encode()
+        target = FOLDER / (f"{split}.jsonl.gz" if split == "train" else f"{split}.jsonl")  # the large one compressed
+        target.with_suffix(".new").write_bytes(gzip.compress(text, mtime=0) if target.suffix == ".gz" else text)
         target.with_suffix(".new").replace(target)
         print(f"{target.relative_to(HERE.parent)}: {size} dialogues")
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.errors import LabError
 from labkit.paths import DATA
-from labkit.tables import READERS, SPLITS, Rows, read_file, read_folder, read_hub
+from labkit.tables import READERS, SPLITS, Rows, read_file, read_folder, read_hub, reader_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -104,8 +104,8 @@ def load_dialogues(
 
     Args:
         source: "nano" (embedded), "handwritten" (embedded, a test split only), a Hub dataset as "owner/name", a .csv,
-            .jsonl, .json or .parquet file, or a folder with such files named train, validation and test. Where there
-            is one table only, it is split 80/10/10 by dialogue.
+            .jsonl, .json or .parquet file (text also as .gz), or a folder with such files named train, validation and
+            test. Where there is one table only, it is split 80/10/10 by dialogue.
         columns: Our column names (id, dialogue, summary or summaries, topic) to those of the source.
         seed: Of the shuffle before one table is split.
 
@@ -174,8 +174,8 @@ def _embedded(name: str) -> Dialogues:
     text = Value("string")
     frame = {"situation": text, "outcome": text, "details": [[text]]}  # details: pairs of name and value
     features = Features(id=text, dialogue=text, summaries=[text], topic=text, frame=frame, actions=[text])
-    files = {split: split for split in SPLITS} if name == "nano" else {"test": "handwritten"}
-    tables = {split: read_file(DATA / "dialogues" / f"{file}.jsonl") for split, file in files.items()}
+    folder = DATA / "dialogues"
+    tables = read_folder(folder) if name == "nano" else {"test": read_file(folder / "handwritten.jsonl")}
     columns = [{column: [row[column] for row in tables.get(split, [])] for column in features} for split in SPLITS]
     return Dialogues(name, *(Dataset.from_dict(each, features=features) for each in columns))
 
@@ -183,7 +183,7 @@ def _embedded(name: str) -> Dialogues:
 def _read(source: str, path: Path) -> dict[str, Rows]:
     if path.is_dir():
         return read_folder(path)
-    if path.exists() or path.suffix.lower() in READERS:
+    if path.exists() or reader_of(path):
         return {"train": read_file(path)}
     if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         return read_hub(source)

@@ -7,10 +7,12 @@ The text formats are read here rather than by `datasets`, which guesses types: a
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import tempfile
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,12 +27,13 @@ def read_file(path: Path) -> Rows:
     """Read one file into a list of rows, column name to value, in the file's order.
 
     Args:
-        path: A .csv (with a header), .jsonl, .json (a list of objects, or one a line) or .parquet file, text in UTF-8.
+        path: A .csv (with a header), .jsonl, .json (a list of objects, or one a line) or .parquet file, text in UTF-8;
+            text may be compressed, as .jsonl.gz.
 
     Raises:
         LabError: if the file is missing, empty, of another kind, or broken.
     """
-    reader = READERS.get(path.suffix.lower())
+    reader = reader_of(path)
     if reader is None:
         raise LabError(f'"{path.name}" has the unknown extension "{path.suffix}": use {", ".join(READERS)}')
     try:
@@ -43,11 +46,16 @@ def read_file(path: Path) -> Rows:
     return rows
 
 
+def reader_of(path: Path) -> Callable[[Path], Rows] | None:
+    """What reads a file of this name; None if nothing does."""
+    return READERS.get(Path(path.name.lower().removesuffix(".gz")).suffix)
+
+
 def read_folder(folder: Path) -> dict[str, Rows]:
     """Read the files named train, validation and test of a folder, those that are there, by split."""
     tables = {}
     for split in SPLITS:
-        files = sorted(path for path in folder.glob(f"{split}.*") if path.suffix.lower() in READERS)
+        files = sorted(path for path in folder.glob(f"{split}.*") if reader_of(path))
         if len(files) > 1:
             raise LabError(f'"{folder.name}" has {len(files)} {split} files, {_names(files)}: keep one of them')
         if files:
@@ -123,6 +131,10 @@ READERS = {".csv": _csv, ".jsonl": _json, ".json": _json, ".parquet": _parquet}
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
+    try:
+        raw = gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise LabError(f'"{path.name}" is not sound gzip ({error}): save or download it again') from error
     try:
         return raw.decode("utf-8").removeprefix("\ufeff")  # the mark that spreadsheets write first
     except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """The embedded corpus: it comes from its generator, keeps its splits apart, and says what its frames say."""
 
+import gzip
 import json
 import re
 from collections import Counter
@@ -19,7 +20,9 @@ Rows = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def lines() -> dict[str, list[str]]:
-    return {split: (FOLDER / f"{split}.jsonl").read_text(encoding="utf-8").splitlines() for split in SPLITS}
+    packed = (FOLDER / "train.jsonl.gz").read_bytes()
+    plain = {split: (FOLDER / f"{split}.jsonl").read_bytes() for split in SPLITS[1:]}
+    return {split: text.decode().splitlines() for split, text in ({"train": gzip.decompress(packed)} | plain).items()}
 
 
 @pytest.fixture(scope="module")

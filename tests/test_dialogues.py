@@ -1,5 +1,6 @@
 """Dialogues: what the sources give, how rows become dialogues, and the line that each mistake gets."""
 
+import gzip
 import json
 import re
 from collections.abc import Callable
@@ -302,6 +303,17 @@ def test_a_missing_column_is_named_with_those_there_are(tmp_path: Path) -> None:
 
 def test_a_column_that_labkit_does_not_use_is_refused(tmp_path: Path) -> None:
     refused('columns maps "speaker", which labkit does not use: map "id", "dialogue"', "nano", columns={"speaker": "x"})
+
+
+def test_reads_a_file_that_is_compressed(tmp_path: Path) -> None:
+    plain = jsonl(tmp_path / "a.jsonl", rows(10))
+    packed = tmp_path / "b.jsonl.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert load_dialogues(packed).fingerprint == load_dialogues(plain).fingerprint
+    packed.write_bytes(gzip.compress(plain.read_bytes())[:-9])
+    refused('"b.jsonl.gz" is not sound gzip (Compressed file ended', packed)
+    packed.write_bytes(plain.read_bytes())
+    refused('"b.jsonl.gz" is not sound gzip (Not a gzipped file', packed)
 
 
 @pytest.mark.parametrize("value", [None, "", " \n", 7, [], ["fine", ""], [None], "\ud800"])

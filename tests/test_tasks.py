@@ -6,10 +6,10 @@ import re
 from collections import Counter
 
 import pytest
-from generate_dialogues import FOLDER
 from generate_tasks import FILE, ROWS, TASKS, as_line, rows
 from screenplay.engine import bucket, load_situations, named_pools
 
+from labkit.dialogues import load_dialogues
 from labkit.errors import LabError
 from labkit.tasks import Task, load_tasks
 
@@ -43,9 +43,9 @@ def test_every_task_asks_about_a_dialogue_of_its_own() -> None:
 
 def test_no_dialogue_is_in_the_corpus() -> None:
     prompts = "\n\n".join(task.prompt for task in load_tasks())
-    for split in ("train", "validation", "test"):
-        for line in (FOLDER / f"{split}.jsonl").read_text(encoding="utf-8").splitlines():
-            assert json.loads(line)["dialogue"] not in prompts
+    data = load_dialogues()
+    for split in (data.train, data.validation, data.test):
+        assert not [dialogue for dialogue in split["dialogue"] if dialogue in prompts]
 
 
 def test_names_no_person_of_the_pre_training() -> None:
