@@ -11,7 +11,7 @@ from labkit.errors import LabError, StoppedError
 from labkit.evaluation import LEAD, Evaluation, evaluate
 from labkit.methods import Method, attach, restore
 from labkit.models import Model, device_and_precision, load_model, revision_of
-from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_config
+from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_net
 from labkit.runs import RUNS, Run, list_runs
 from labkit.training import Training, train
 
@@ -60,7 +60,7 @@ class Experiment:
         if model.method is not None:
             raise LabError(f"{model.name} already has {model.method.label}: compare from the base model instead")
         for method in self.methods:
-            method.check(shape_of_config(model.net.config.to_dict(), model.name))
+            method.check(shape_of_net(model.net, model.name))
         return model
 
     def check(self) -> None:

@@ -224,10 +224,10 @@ def _first_line(error: Exception) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hide what a learner can do nothing about: progress bars of files, and two false alarms.
+    """Hide what a learner can do nothing about: progress bars of files, and false alarms.
 
-    A T5 with a head of its own loads with a warning that cannot be followed, and peft 0.21 asks transformers for
-    an attribute by its old name.
+    A T5 with a head of its own is said to be tied by transformers 5, which warns at loading, and so does peft where
+    the head is trained; peft 0.21 also asks for an attribute by its old name, and is surprised by T5's layer norms.
     """
     from transformers.utils import logging as transformers_logging
 
@@ -238,6 +238,8 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+            warnings.filterwarnings("ignore", "Unsupported layer type .*T5LayerNorm", UserWarning)
+            warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -128,6 +128,13 @@ def shape_of(name: str) -> Shape:
         raise LabError(f"the config.json or the weights of {name} are torn: save or download the model again") from None
 
 
+def shape_of_net(net: Any, name: str = "this model") -> Shape:
+    """The shape of a T5 that is loaded; `name` is what an error calls it."""
+    # transformers 5 says in every config that the head is tied: whether it is, the weights know
+    tied = net.get_output_embeddings().weight is net.get_input_embeddings().weight
+    return replace(shape_of_config(net.config.to_dict(), name), tied_head=tied)
+
+
 def _holds_head(file: Path) -> bool:
     with safe_open(file, framework="numpy") as weights:
         return "lm_head.weight" in weights.keys()  # noqa: SIM118

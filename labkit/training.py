@@ -14,6 +14,7 @@ from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError, StoppedError
 from labkit.memory import PeakMemory
+from labkit.methods import FullFineTuning
 from labkit.models import Model, quiet
 from labkit.runs import Run, write_json
 
@@ -143,7 +144,11 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
         data_collator=collator(model),
         train_dataset=in_order(rows, training.steps, training.batch_size, seed),
         eval_dataset=validation,
-        callbacks=[history, *([EarlyStoppingCallback(training.patience)] if training.patience else [])],
+        callbacks=[
+            history,
+            *model.method.while_training(model.net, training.steps),
+            *([EarlyStoppingCallback(training.patience)] if training.patience else []),
+        ],
     )
     trainer.remove_callback(PrinterCallback)  # prints every log line
     return trainer, cut
@@ -170,7 +175,9 @@ def save(model: Model, run: Run) -> None:
     fresh = run.weights.with_name(run.weights.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     with quiet():
-        model.net.save_pretrained(fresh)
+        # what is embedded is not an adapter's: peft would add the whole table where the head is trained
+        whole = {} if isinstance(model.method, FullFineTuning) else {"save_embedding_layers": False}
+        model.net.save_pretrained(fresh, **whole)
     config = fresh / "adapter_config.json"
     if config.is_file():
         # peft writes, here and into a README.md, the folder of the base, which says nothing on another machine

@@ -14,11 +14,15 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
 from labkit.methods import (
+    IA3,
     METHODS,
+    Bottleneck,
     FullFineTuning,
+    LayerNormTuning,
     LoRA,
     Method,
     PromptTuning,
+    Selective,
     attach,
     from_dials,
     make_method,
@@ -32,6 +36,16 @@ from labkit.training import save
 
 CASES: dict[str, Method] = {
     "full": FullFineTuning(),
+    "selective": Selective(),
+    "selective all": Selective(part="all", layers="all"),
+    "selective head": Selective(part="head"),
+    "selective norms": Selective(part="all", layers="all", weights="norms"),
+    "selective first cross-attention": Selective(part="cross-attention", layers="0"),
+    "bottleneck": Bottleneck(width=4),
+    "bottleneck pfeiffer": Bottleneck(width=4, place="pfeiffer"),
+    "bottleneck parallel": Bottleneck(width=4, place="parallel"),
+    "ia3": IA3(),
+    "layer norm": LayerNormTuning(),
     "lora": LoRA(),
     "lora rank 1": LoRA(rank=1),
     "lora all targets": LoRA(targets=("all",)),
@@ -140,7 +154,7 @@ def test_every_trainable_row_gets_a_gradient_within_two_steps(
     assert sum(mask.numel() for mask in reached.values()) == method.trainable(shape_of(tiny.name))
     for name, mask in reached.items():
         rows = mask.any(dim=1) if mask.ndim == 2 else mask
-        if isinstance(method, FullFineTuning):
+        if isinstance(method, FullFineTuning | Selective):
             rows = rows[reachable(name, inputs, len(rows))]
         assert rows.all(), f"{int((~rows).sum())} of {len(rows)} rows of {name} get no gradient"
 
@@ -157,7 +171,7 @@ def reachable(name: str, inputs: dict[str, torch.Tensor], rows: int) -> list[int
         read = torch.cat([inputs["input_ids"].flatten(), inputs["labels"].flatten()])
         return sorted(set(read[read >= 0].tolist()))  # pad, 0, is what the decoder starts from
     if "relative_attention_bias" in name:
-        encoder = name.startswith("encoder")
+        encoder = "encoder." in name
         length = int(inputs["attention_mask"].sum(1).max() if encoder else (inputs["labels"] != -100).sum(1).max())
         distances = torch.arange(1 - length, length if encoder else 1)
         buckets = T5Attention._relative_position_bucket(distances, encoder, num_buckets=rows, max_distance=128)
@@ -201,7 +215,8 @@ def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
 def test_the_same_seed_gives_the_same_start_and_another_seed_another(method: Method, tiny: Model) -> None:
     first, same, other = (weights(attach(tiny, method, seed=seed).net) for seed in (3, 3, 4))
     assert all(torch.equal(first[name], same[name]) for name in first)
-    by_chance = not isinstance(method, FullFineTuning) and getattr(method, "init", None) != "text"
+    as_found = isinstance(method, FullFineTuning | Selective | LayerNormTuning | IA3)  # IA3 starts from ones
+    by_chance = not as_found and getattr(method, "init", None) != "text"
     assert any(not torch.equal(first[name], other[name]) for name in first) == by_chance
 
 
@@ -359,7 +374,7 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: PromptTuning(tokens=257), "257 virtual tokens leave no room for the dialogue: use 256 at most"),
         (lambda: PromptTuning(init="zeros"), "unknown init 'zeros': use one of vocabulary, text, random"),
         (lambda: PromptTuning(init="text", text=" \n"), "init='text' needs words to start from: give text="),
-        (lambda: make_method("qlora"), "unknown method 'qlora': use one of full, lora, prompt-tuning"),
+        (lambda: make_method("qlora"), "unknown method 'qlora': use one of full, "),
         (lambda: make_method("lora", tokens=3), "lora has no dial 'tokens': it has rank, alpha, targets"),
         (lambda: make_method("full", rank=3), "full has no dial 'rank': it has none"),
         (lambda: make_method("lora", rank=0), "rank 0 is no rank: use 1 or more"),

@@ -8,13 +8,26 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.methods.base import Method as Method
+from labkit.methods.bottleneck import Bottleneck as Bottleneck
 from labkit.methods.full import FullFineTuning as FullFineTuning
+from labkit.methods.ia3 import IA3 as IA3
+from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
 from labkit.methods.lora import LoRA as LoRA
 from labkit.methods.prompt_tuning import PromptTuning as PromptTuning
+from labkit.methods.selective import Selective as Selective
 from labkit.models import Model, quiet
-from labkit.parameters import shape_of_config
+from labkit.parameters import shape_of_net
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (FullFineTuning, LoRA, PromptTuning)}
+FAMILY: tuple[type[Method], ...] = (
+    FullFineTuning,
+    Selective,
+    LoRA,
+    Bottleneck,
+    IA3,
+    LayerNormTuning,
+    PromptTuning,
+)
+METHODS = {method.name: method for method in FAMILY}
 
 
 def make_method(name: str, **dials: Any) -> Method:
@@ -110,6 +123,8 @@ def _open(base: Model, method: Method, folder: Path) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
 
+    import labkit.tuners.all  # noqa: F401  so that peft knows our methods by their names
+
     if isinstance(method, FullFineTuning):
         how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}
         return AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, **how).to(base.device)
@@ -119,4 +134,4 @@ def _open(base: Model, method: Method, folder: Path) -> Any:
 def _check(base: Model, method: Method) -> None:
     if base.method is not None:
         raise LabError(f"{base.name} already has {base.method.label}: attach to the base model instead")
-    method.check(shape_of_config(base.net.config.to_dict(), base.name))
+    method.check(shape_of_net(base.net, base.name))

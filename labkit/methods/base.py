@@ -30,6 +30,14 @@ class Method:
         """How many of them are new, beside the base's own."""
         return self.trainable(shape)
 
+    def stored(self, shape: Shape) -> int:
+        """How many parameters its file holds."""
+        return self.trainable(shape)
+
+    def while_training(self, net: Any, steps: int) -> list[Any]:
+        """Callbacks of transformers' Trainer that it needs while `net`, with the method on it, is trained."""
+        return []
+
     def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
         """Change `net`, a copy that the method may keep, so that just its own parameters train."""
         raise NotImplementedError

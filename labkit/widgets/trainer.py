@@ -14,7 +14,7 @@ from labkit.experiment import Experiment
 from labkit.live import LiveRun, find, latest
 from labkit.methods import Method, from_dials
 from labkit.models import Model
-from labkit.parameters import shape_of_config
+from labkit.parameters import shape_of_net
 from labkit.runs import RUNS, Run
 from labkit.training import Training
 from labkit.widgets.dials import MethodDials
@@ -101,7 +101,7 @@ class Trainer(Panel):
             self._unlisten()
         try:
             method = self.dials.method
-            method.check(shape_of_config(self._experiment.base.net.config.to_dict(), self._experiment.name))
+            method.check(shape_of_net(self._experiment.base.net, self._experiment.name))
             self.live = find(self._experiment_of(self.steps.number), method, self.seed.number)
         except LabError as error:
             self.live, self._unlisten = None, None

@@ -1,0 +1,3 @@
+"""Imported for its effect: peft then knows every method of ours by its name."""
+
+from labkit.tuners import bottleneck as bottleneck
