@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
     from labkit.adapters.merging import merge as merge
     from labkit.adapters.timing import latency as latency
@@ -45,9 +46,13 @@ if TYPE_CHECKING:
     from labkit.intervals import paired_difference as paired_difference
     from labkit.live import LiveRun as LiveRun
     from labkit.live import start as start
+    from labkit.methods import IA3 as IA3
+    from labkit.methods import Bottleneck as Bottleneck
     from labkit.methods import FullFineTuning as FullFineTuning
+    from labkit.methods import LayerNormTuning as LayerNormTuning
     from labkit.methods import LoRA as LoRA
     from labkit.methods import PromptTuning as PromptTuning
+    from labkit.methods import Selective as Selective
     from labkit.methods import attach as attach
     from labkit.methods import restore as restore
     from labkit.models import Model as Model
@@ -73,13 +78,16 @@ if TYPE_CHECKING:
 # torch and transformers take seconds to import, so a name's module is imported when the name is first used (PEP 562)
 _HOMES = {
     "Adapters": "adapters.together",
+    "Bottleneck": "methods",
     "Comparison": "comparison",
     "Dialogues": "dialogues",
     "Evaluation": "evaluation",
     "Forgetting": "inside.forgetting",
     "FullFineTuning": "methods",
+    "IA3": "methods",
     "Judging": "reading.judging",
     "LabError": "errors",
+    "LayerNormTuning": "methods",
     "LiveRun": "live",
     "LoRA": "methods",
     "MemoryBudget": "costs.budget",
@@ -89,10 +97,12 @@ _HOMES = {
     "Rouge": "rouge",
     "Run": "runs",
     "Scores": "intervals",
+    "Selective": "methods",
     "Step": "costs.activations",
     "SweepResult": "sweep_results",
     "Training": "training",
     "attach": "methods",
+    "combine": "adapters.combining",
     "compare": "comparison",
     "count_parameters": "parameters",
     "evaluate": "evaluation",
