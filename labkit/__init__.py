@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
     from labkit.adapters.merging import merge as merge
+    from labkit.adapters.sharing import push as push
     from labkit.adapters.timing import latency as latency
     from labkit.adapters.together import Adapters as Adapters
     from labkit.adapters.together import together as together
@@ -128,6 +129,7 @@ _HOMES = {
     "plot_memory": "costs.budget",
     "predict_memory": "costs.budget",
     "prompt_tokens": "generation",
+    "push": "adapters.sharing",
     "recorded": "recordings",
     "recorded_sweep": "recordings",
     "restore": "methods",
