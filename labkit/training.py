@@ -145,8 +145,8 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
         train_dataset=in_order(rows, training.steps, training.batch_size, seed),
         eval_dataset=validation,
         callbacks=[
+            *model.method.while_training(model.net, training.steps),  # before the history: they may add to a log
             history,
-            *model.method.while_training(model.net, training.steps),
             *([EarlyStoppingCallback(training.patience)] if training.patience else []),
         ],
     )
@@ -245,6 +245,7 @@ def _history(
         "eval_loss": "validation_loss",
         "learning_rate": "learning_rate",
         "grad_norm": "gradient_norm",
+        "budget": "budget",
     }
 
     class History(TrainerCallback):  # type: ignore[misc]

@@ -17,6 +17,7 @@ from labkit.generation import summarize
 from labkit.methods import (
     IA3,
     METHODS,
+    AdaLoRA,
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
@@ -54,11 +55,13 @@ CASES: dict[str, Method] = {
     "lora rslora": LoRA(rank=4, alpha=4, rslora=True),
     "lora dropout": LoRA(dropout=0.5),
     "lora bias": LoRA(bias="all"),
+    "adalora": AdaLoRA(),
+    "adalora all targets": AdaLoRA(rank=2, start=3, alpha=4, targets=("all",)),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
 }
-LORA = [name for name in CASES if name.startswith("lora")]
+LORA = [name for name in CASES if name.startswith(("lora", "adalora"))]
 every_method = pytest.mark.parametrize("method", CASES.values(), ids=CASES)
 every_adapter = pytest.mark.parametrize(
     "method",
@@ -231,7 +234,7 @@ def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
     run.start({"method": method.dials()})
     save(attach(tiny, method), run)
     (file,) = run.weights.glob("*model.safetensors")
-    assert sum(weight.numel() for weight in load_file(file).values()) == method.trainable(shape_of(tiny.name))
+    assert sum(weight.numel() for weight in load_file(file).values()) == method.stored(shape_of(tiny.name))
     assert {path.suffix for path in run.weights.iterdir()} <= {".safetensors", ".json", ".md"}
 
 
@@ -457,6 +460,10 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(dropout=1), "dropout 1 is no share: use 0 to below 1"),
         (lambda: LoRA(dropout=-0.1), "dropout -0.1 is no share: use 0 to below 1"),
         (lambda: LoRA(bias="some"), "unknown bias 'some': use one of none, all, lora_only"),
+        (lambda: AdaLoRA(rank=0), "rank 0 is no rank: use 1 or more"),
+        (lambda: AdaLoRA(rank=4, start=4), "start 4 leaves nothing to cut down to rank 4: use a start above the rank"),
+        (lambda: AdaLoRA(targets=("wi",)), "unknown LoRA target wi: use all, or some of q, k, v, o, wi_0, wi_1, wo"),
+        (lambda: AdaLoRA(alpha=-1), "alpha -1 is no number above 0: use"),
         (lambda: PromptTuning(tokens=0), "0 virtual tokens are none: use 1 or more"),
         (lambda: PromptTuning(tokens=257), "257 virtual tokens leave no room for the dialogue: use 256 at most"),
         (lambda: PromptTuning(init="zeros"), "unknown init 'zeros': use one of vocabulary, text, random"),

@@ -79,6 +79,8 @@ def _digest(net: Any) -> str:
     from peft import get_peft_model_state_dict
 
     digest = hashlib.sha256()
-    for weight in get_peft_model_state_dict(net, save_embedding_layers=False).values():
+    with quiet():
+        weights = get_peft_model_state_dict(net, save_embedding_layers=False)
+    for weight in weights.values():
         digest.update(weight.detach().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -49,15 +49,10 @@ class LoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        unknown = [target for target in self.targets if target not in (*LINEARS, "all")]
-        if unknown or not self.targets:
-            raise LabError(
-                f"unknown LoRA target {', '.join(unknown) or '(none given)'}: use all, or some of {', '.join(LINEARS)}"
-            )
+        check_targets(self.targets)
+        check_alpha(self.alpha)
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")
-        if self.alpha is not None and not 0 < self.alpha < math.inf:
-            raise LabError(f"alpha {self.alpha} is no number above 0: use the rank or twice the rank")
         if not 0 <= self.dropout < 1:
             raise LabError(f"dropout {self.dropout} is no share: use 0 to below 1, such as 0.05")
         if self.bias not in BIASES:
@@ -96,3 +91,18 @@ class LoRA(Method):
             use_dora=self.dora,
         )
         return get_peft_model(net, config)
+
+
+def check_targets(targets: tuple[str, ...]) -> None:
+    """Raise LabError if a target is no linear layer of T5, or there is none."""
+    unknown = [target for target in targets if target not in (*LINEARS, "all")]
+    if unknown or not targets:
+        raise LabError(
+            f"unknown LoRA target {', '.join(unknown) or '(none given)'}: use all, or some of {', '.join(LINEARS)}"
+        )
+
+
+def check_alpha(alpha: float | None) -> None:
+    """Raise LabError if it is given and cannot scale anything."""
+    if alpha is not None and not 0 < alpha < math.inf:
+        raise LabError(f"alpha {alpha} is no number above 0: use the rank or twice the rank")
