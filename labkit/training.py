@@ -178,6 +178,7 @@ def save(model: Model, run: Run) -> None:
         # what is embedded is not an adapter's: peft would add the whole table where the head is trained
         whole = {} if isinstance(model.method, FullFineTuning) else {"save_embedding_layers": False}
         model.net.save_pretrained(fresh, **whole)
+    model.method.finish_saving(fresh)
     config = fresh / "adapter_config.json"
     if config.is_file():
         # peft writes, here and into a README.md, the folder of the base, which says nothing on another machine

@@ -55,6 +55,10 @@ CASES: dict[str, Method] = {
     "lora rslora": LoRA(rank=4, alpha=4, rslora=True),
     "lora dropout": LoRA(dropout=0.5),
     "lora bias": LoRA(bias="all"),
+    "lora pissa": LoRA(init="pissa"),
+    "lora pissa ranks": LoRA(rank=4, alpha=3, rslora=True, init="pissa", ranks="decoder=2,wo=9", targets=("all",)),
+    "lora last layer": LoRA(layers="last 1"),
+    "lora ranks": LoRA(rank=2, targets=("q", "v", "wo"), layers="0", ranks="encoder=3,v=5", dora=True),
     "adalora": AdaLoRA(),
     "adalora all targets": AdaLoRA(rank=2, start=3, alpha=4, targets=("all",)),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
@@ -210,7 +214,7 @@ def reachable(name: str, inputs: dict[str, torch.Tensor], rows: int) -> list[int
 def test_what_was_saved_and_restored_gives_the_same_logits(
     method: Method, tiny: Model, tiny_data: Dialogues, tmp_path: Path
 ) -> None:
-    model, run = attach(tiny, method), Run(tmp_path / "run")
+    model, run, shape = attach(tiny, method), Run(tmp_path / "run"), shape_of(tiny.name)
     disturb(model)
     run.start({"method": method.dials()})
     save(model, run)
@@ -221,11 +225,14 @@ def test_what_was_saved_and_restored_gives_the_same_logits(
     assert not any(module.training for module in again.net.modules())
     expected = logits(model, tiny_data)
     assert (expected - logits(tiny, tiny_data)).abs().max() > 0.01
-    torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=1e-6)
+    tolerance = (
+        1e-5 if method.stored(shape) > method.trainable(shape) else 1e-6
+    )  # PiSSA's file adds up in another order
+    torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=tolerance)
 
 
 @every_method
-def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
+def test_what_is_kept_on_disk_is_safetensors_of_the_size_that_was_predicted(
     method: Method, tiny: Model, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file
@@ -243,7 +250,7 @@ def test_the_same_seed_gives_the_same_start_and_another_seed_another(method: Met
     first, same, other = (weights(attach(tiny, method, seed=seed).net) for seed in (3, 3, 4))
     assert all(torch.equal(first[name], same[name]) for name in first)
     as_found = isinstance(method, FullFineTuning | Selective | LayerNormTuning | IA3)  # IA3 starts from ones
-    by_chance = not as_found and getattr(method, "init", None) != "text"
+    by_chance = not as_found and getattr(method, "init", None) not in ("text", "pissa")
     assert any(not torch.equal(first[name], other[name]) for name in first) == by_chance
 
 
@@ -460,6 +467,12 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(dropout=1), "dropout 1 is no share: use 0 to below 1"),
         (lambda: LoRA(dropout=-0.1), "dropout -0.1 is no share: use 0 to below 1"),
         (lambda: LoRA(bias="some"), "unknown bias 'some': use one of none, all, lora_only"),
+        (lambda: LoRA(init="olora"), "unknown init 'olora': use one of default, pissa"),
+        (lambda: LoRA(init="pissa", dora=True), "init='pissa' and dora=True do not go together: leave out one of them"),
+        (lambda: LoRA(layers="first"), "unknown layers 'first': use all, last 2, or numbers such as 0,2"),
+        (lambda: LoRA(ranks="8"), "unknown ranks '8': use something like decoder=16,wo=4"),
+        (lambda: LoRA(ranks="q=0"), "unknown ranks 'q=0': use something like decoder=16,wo=4"),
+        (lambda: LoRA(ranks="head=4"), "unknown ranks 'head=4': use something like decoder=16,wo=4"),
         (lambda: AdaLoRA(rank=0), "rank 0 is no rank: use 1 or more"),
         (lambda: AdaLoRA(rank=4, start=4), "start 4 leaves nothing to cut down to rank 4: use a start above the rank"),
         (lambda: AdaLoRA(targets=("wi",)), "unknown LoRA target wi: use all, or some of q, k, v, o, wi_0, wi_1, wo"),

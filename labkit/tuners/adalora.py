@@ -67,7 +67,7 @@ class Allocation(TrainerCallback):  # type: ignore[misc]
         self.left, file = kept(self.tuner), _file(args, state)
         if file.is_file():
             for name, value in load_file(file, str(args.device)).items():
-                kind, _, path = name.partition(" ")
+                kind, path = name.split(" ")
                 getattr(self.tuner.rankallocator, kind)[path] = value
 
     def on_optimizer_step(self, args: Any, state: Any, control: Any, **_: Any) -> None:
