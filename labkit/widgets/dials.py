@@ -13,7 +13,7 @@ from labkit.methods.lora import LINEARS
 from labkit.methods.prompt_tuning import INITS
 from labkit.widgets.parts import Dial, choice, wrapped
 
-RANGES = {"rank": (1, 256), "tokens": (1, 256)}
+RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
 SWITCH = [("off", False), ("on", True)]
 CHOICES: dict[str, Sequence[Any]] = {
