@@ -99,6 +99,27 @@ def plot_curves(histories: Mapping[str, History]) -> Any:
     return style(figure)
 
 
+def plot_budget(history: History) -> Any:
+    """The budget of AdaLoRA, the sum of all ranks, over the steps.
+
+    Args:
+        history: `Run.history`; one without a budget gives an empty figure.
+
+    Returns:
+        A plotly figure.
+    """
+    import plotly.graph_objects as go
+
+    from labkit.plots import COLORS, style
+
+    points = _thinned([(line["step"], line["budget"]) for line in history if "budget" in line])
+    x, y = zip(*points, strict=True) if points else ((), ())
+    figure = go.Figure()
+    figure.add_scatter(x=x, y=y, name="budget", mode="lines", line={"color": COLORS[0], "width": 2.5})
+    figure.update_layout(xaxis={"title": "step"}, yaxis={"title": "sum of all ranks", "rangemode": "tozero"})
+    return style(figure)
+
+
 def _thinned(points: list[Any]) -> list[Any]:
     """At most POINTS of them, the last one kept."""
     step = -(-len(points) // POINTS)

@@ -227,7 +227,8 @@ def quiet() -> Iterator[None]:
     """Hide what a learner can do nothing about: progress bars of files, and false alarms.
 
     A T5 with a head of its own is said to be tied by transformers 5, which warns at loading, and so does peft where
-    the head is trained; peft 0.21 also asks for an attribute by its old name, and is surprised by T5's layer norms.
+    the head is trained; peft 0.21 also asks for an attribute by its old name, is surprised by T5's layer norms, and
+    takes what AdaLoRA cut for a fault.
     """
     from transformers.utils import logging as transformers_logging
 
@@ -240,6 +241,8 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
             warnings.filterwarnings("ignore", "Unsupported layer type .*T5LayerNorm", UserWarning)
             warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
+            warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
+            warnings.filterwarnings("ignore", ".* LoRA tensor.* have invalid shape", UserWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -50,16 +50,19 @@ def takes(*further: list[inspect.Parameter]) -> Callable[[Command], Command]:
 
 def settings(kind: type) -> list[inspect.Parameter]:
     """An option for each field of Training or Evaluation."""
-    return [_option(field.name, kind, field, field.default, kind.__name__) for field in fields(kind)]
+    return [
+        _option(field.name, field, field.default, kind.__name__, _told(kind, field, field.default))
+        for field in fields(kind)
+    ]
 
 
 def dials() -> list[inspect.Parameter]:
     """An option for each dial of the methods; none is set unless it is given."""
-    found: dict[str, inspect.Parameter] = {}
+    owners: dict[str, dict[type[Method], Field[Any]]] = {}
     for method in METHODS.values():
         for name, field in _dials(method).items():
-            found.setdefault(name, _option(name, method, field, None, f"Dials of {method.name}"))
-    return list(found.values())
+            owners.setdefault(name, {})[method] = field
+    return [_dial(name, having) for name, having in owners.items()]
 
 
 def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
@@ -92,16 +95,30 @@ def _dials(method: type[Method]) -> dict[str, Field[Any]]:
     return {f"{method.name}_{name}" if name in taken else name: field for name, field in names.items()}
 
 
-def _option(name: str, owner: type, field: Field[Any], default: Any, panel: str) -> inspect.Parameter:
-    """One option; its help is what the dataclass's docstring says of the field."""
-    kind = next(kind for kind in (*get_args(field.type), field.type) if isinstance(kind, type))
-    if get_origin(field.type) is tuple:
-        kind = str
+def _dial(name: str, owners: dict[type[Method], Field[Any]]) -> inspect.Parameter:
+    """One option for the dials of one name; where they are not the same, its help says whose is what."""
+    told = {method.name: _told(method, field, None) for method, field in owners.items()}
+    first, *others = told.values()
+    same = all(other == first for other in others)
+    text = first if same else " ".join(f"{method}: {one}" for method, one in told.items())
+    method, field = next(iter(owners.items()))
+    return _option(name, field, None, f"Dials of {method.name}", text)
+
+
+def _told(owner: type, field: Field[Any], default: Any) -> str:
+    """What the docstring of a dataclass says of a field."""
     described = re.search(rf"^\s*{field.name}: (.+?)(?=^\s*\w+: |\Z)", inspect.getdoc(owner) or "", re.M | re.S)
     assert described, f"{owner.__name__} does not describe {field.name}"
     told = " ".join(described[1].split())
     if default is None and field.default is not None:
         told += f" ({_shown(field.default)} unless given)"
+    return told
+
+
+def _option(name: str, field: Field[Any], default: Any, panel: str, told: str) -> inspect.Parameter:
+    kind = next(kind for kind in (*get_args(field.type), field.type) if isinstance(kind, type))
+    if get_origin(field.type) is tuple:
+        kind = str
     flag = SHORT.get(name, "--" + name.replace("_", "-"))
     option = typer.Option(flag, help=told, rich_help_panel=panel, show_default=default is not None)
     return inspect.Parameter(

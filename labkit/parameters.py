@@ -13,16 +13,21 @@ from labkit.paths import model_folder
 
 ATTENTION = ("q", "k", "v", "o")
 FEED_FORWARD = ("wi_0", "wi_1", "wo")
+PARTS = {  # of a layer, in order, as transformers calls them
+    "encoder": ("SelfAttention", "DenseReluDense"),
+    "decoder": ("SelfAttention", "EncDecAttention", "DenseReluDense"),
+}
 
 
 class Linear(NamedTuple):
-    """One linear layer of a T5 block, which has no bias: `inputs` x `outputs` weights."""
+    """One linear layer of a T5 block, which has no bias: `inputs` x `outputs` weights; `path` is its whole name."""
 
     stack: str
     layer: int
     name: str
     inputs: int
     outputs: int
+    path: str
 
 
 class Count(NamedTuple):
@@ -68,10 +73,17 @@ class Shape:
         inner = self.d_kv * self.heads
         sizes = dict.fromkeys(("q", "k", "v"), (self.d_model, inner)) | {"o": (inner, self.d_model)}
         sizes |= dict.fromkeys(("wi_0", "wi_1"), (self.d_model, self.d_ff)) | {"wo": (self.d_ff, self.d_model)}
-        for stack, layers, attentions in (("encoder", self.layers, 1), ("decoder", self.decoder_layers, 2)):
+        for stack, layers in self.stacks.items():
             for layer in range(layers):
-                for name in ATTENTION * attentions + FEED_FORWARD:
-                    yield Linear(stack, layer, name, *sizes[name])
+                for number, part in enumerate(PARTS[stack]):
+                    for name in FEED_FORWARD if part == "DenseReluDense" else ATTENTION:
+                        path = f"{stack}.block.{layer}.layer.{number}.{part}.{name}"
+                        yield Linear(stack, layer, name, *sizes[name], path)
+
+    @property
+    def stacks(self) -> dict[str, int]:
+        """Layers of encoder and decoder."""
+        return {"encoder": self.layers, "decoder": self.decoder_layers}
 
     @property
     def position_biases(self) -> int:

@@ -145,8 +145,8 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
         train_dataset=in_order(rows, training.steps, training.batch_size, seed),
         eval_dataset=validation,
         callbacks=[
+            *model.method.while_training(model.net, training.steps),  # before the history: they may add to a log
             history,
-            *model.method.while_training(model.net, training.steps),
             *([EarlyStoppingCallback(training.patience)] if training.patience else []),
         ],
     )
@@ -178,6 +178,7 @@ def save(model: Model, run: Run) -> None:
         # what is embedded is not an adapter's: peft would add the whole table where the head is trained
         whole = {} if isinstance(model.method, FullFineTuning) else {"save_embedding_layers": False}
         model.net.save_pretrained(fresh, **whole)
+    model.method.finish_saving(fresh)
     config = fresh / "adapter_config.json"
     if config.is_file():
         # peft writes, here and into a README.md, the folder of the base, which says nothing on another machine
@@ -245,6 +246,7 @@ def _history(
         "eval_loss": "validation_loss",
         "learning_rate": "learning_rate",
         "grad_norm": "gradient_norm",
+        "budget": "budget",
     }
 
     class History(TrainerCallback):  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from labkit.curves import plot_curves, progress, validation_rows
+from labkit.curves import plot_budget, plot_curves, progress, validation_rows
 
 HISTORY = [
     {"step": 5, "loss": 4.0, "seconds": 2.0, "peak_memory_mib": 900},
@@ -32,3 +32,14 @@ def test_curves_of_a_long_training_are_thinned_and_end_at_their_end() -> None:
     assert len(figure.data[0].x) <= 200
     assert figure.data[0].x[-1] == 3000
     assert list(figure.data[0].x) == sorted(figure.data[0].x)
+
+
+def test_the_budget_is_drawn_where_it_was_logged() -> None:
+    history = [
+        {"step": 1, "loss": 4.0, "budget": 96.0},
+        {"step": 1, "validation_loss": 3.0},
+        {"step": 2, "budget": 64.0},
+    ]
+    (line,) = plot_budget(history).data
+    assert list(zip(line.x, line.y, strict=True)) == [(1, 96.0), (2, 64.0)]
+    assert list(plot_budget(HISTORY).data[0].x) == []

@@ -9,7 +9,7 @@ from labkit.adapters.merging import merge
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach
+from labkit.methods import IA3, Bottleneck, FullFineTuning, LoRA, Method, PromptTuning, Selective, attach
 from labkit.models import Model
 from labkit.parameters import count_parameters
 
@@ -53,6 +53,31 @@ def test_merging_adds_the_scaled_product_of_b_and_a_to_each_target_and_changes_n
     torch.testing.assert_close(merged[name], base[name] + change, rtol=0, atol=1e-6)
     changed = {name.split(".")[-2] for name in base if not torch.equal(base[name], merged[name])}
     assert changed == {"q", "v"}
+
+
+def test_merging_ia3_scales_the_outputs_of_k_and_v_and_the_inputs_of_wo(tiny: Model) -> None:
+    model = disturb(attach(tiny, IA3()))
+    merged, base = dict(merge(model).net.named_parameters()), dict(tiny.net.named_parameters())
+    block = model.net.base_model.model.encoder.block[0]
+    keys = block.layer[0].SelfAttention.k.ia3_l["default"]  # shape (out, 1)
+    inside = block.layer[1].DenseReluDense.wo.ia3_l["default"]  # shape (1, in)
+    for name, factors in (("0.SelfAttention.k", keys), ("1.DenseReluDense.wo", inside)):
+        name = f"encoder.block.0.layer.{name}.weight"
+        torch.testing.assert_close(merged[name], base[name] * factors, rtol=0, atol=1e-6)
+    changed = {name.split(".")[-2] for name in base if not torch.equal(base[name], merged[name])}
+    assert changed == {"k", "v", "wo"}
+
+
+def test_merging_trained_copies_puts_them_in_the_place_of_the_layers(tiny: Model) -> None:
+    model = disturb(attach(tiny, Selective(part="decoder", layers="1", weights="norms")))
+    merged, base = dict(merge(model).net.named_parameters()), dict(tiny.net.named_parameters())
+    trained = {name: p for name, p in model.net.named_parameters() if p.requires_grad}
+    changed = {name for name in base if not torch.equal(base[name], merged[name])}
+    assert changed == {f"decoder.block.1.layer.{number}.layer_norm.weight" for number in range(3)}
+    assert len(trained) == 3
+    for name, weight in trained.items():
+        place = name.removeprefix("base_model.model.").replace(".ln_tuning_layers.default", "")
+        assert torch.equal(merged[place], weight)
 
 
 def test_the_head_stays_a_head_of_its_own(tiny: Model) -> None:
@@ -113,6 +138,7 @@ def test_weights_that_are_no_numbers_are_refused(tiny: Model) -> None:
     [
         (None, "tiny cannot be merged, it is one plain network already: merge a model with LoRA"),
         (FullFineTuning(), "full cannot be merged, it is one plain network already: merge"),
+        (Bottleneck(width=4), "bottleneck width=4 cannot be merged, the bend between its matrices is no change of a w"),
         (
             PromptTuning(tokens=5),
             "tokens=5 cannot be merged, its virtual tokens are input, and no change of a weight: ",

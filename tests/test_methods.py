@@ -1,14 +1,15 @@
 """Every method with its variants goes through the same checks, on a tiny T5; then what is peculiar to each."""
 
-import copy
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from labkit.adapters.merging import merge
 from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
@@ -16,6 +17,7 @@ from labkit.generation import summarize
 from labkit.methods import (
     IA3,
     METHODS,
+    AdaLoRA,
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
@@ -53,12 +55,23 @@ CASES: dict[str, Method] = {
     "lora rslora": LoRA(rank=4, alpha=4, rslora=True),
     "lora dropout": LoRA(dropout=0.5),
     "lora bias": LoRA(bias="all"),
+    "lora pissa": LoRA(init="pissa"),
+    "lora pissa ranks": LoRA(rank=4, alpha=3, rslora=True, init="pissa", ranks="decoder=2,wo=9", targets=("all",)),
+    "lora last layer": LoRA(layers="last 1"),
+    "lora ranks": LoRA(rank=2, targets=("q", "v", "wo"), layers="0", ranks="encoder=3,v=5", dora=True),
+    "adalora": AdaLoRA(),
+    "adalora all targets": AdaLoRA(rank=2, start=3, alpha=4, targets=("all",)),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
 }
-LORA = [name for name in CASES if name.startswith("lora")]
+LORA = [name for name in CASES if name.startswith(("lora", "adalora"))]
 every_method = pytest.mark.parametrize("method", CASES.values(), ids=CASES)
+every_adapter = pytest.mark.parametrize(
+    "method",
+    [method for method in CASES.values() if method.name != "full"],
+    ids=[name for name in CASES if name != "full"],
+)
 every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], ids=LORA)
 
 
@@ -68,16 +81,25 @@ def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
     return dict(collator(model)(rows))
 
 
-def train_steps(model: Model, data: Dialogues, steps: int) -> dict[str, torch.Tensor]:
+def train_steps(
+    model: Model,
+    data: Dialogues,
+    steps: int,
+    rate: float = 1e-2,
+    arithmetic: AbstractContextManager[Any] | None = None,
+) -> dict[str, torch.Tensor]:
     """Train, and give the entries of each trainable weight that got a gradient in one of the steps."""
     model.net.train()
     torch.manual_seed(0)  # of the dropout
     trainable = {name: p for name, p in model.net.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.AdamW(trainable.values(), lr=1e-2)
+    optimizer = torch.optim.AdamW(trainable.values(), lr=rate)
     reached = {name: torch.zeros_like(p, dtype=torch.bool) for name, p in trainable.items()}
     for _ in range(steps):
         optimizer.zero_grad()
-        model.net(**batch(model, data)).loss.backward()
+        with arithmetic or nullcontext():
+            loss = model.net(**batch(model, data)).loss
+        assert loss.isfinite()
+        loss.backward()
         for name, parameter in trainable.items():
             reached[name] |= parameter.grad != 0
         optimizer.step()
@@ -97,6 +119,15 @@ def disturb(model: Model) -> None:
 def logits(model: Model, data: Dialogues, net: Any = None) -> torch.Tensor:
     with torch.no_grad():
         out: torch.Tensor = (net or model.net)(**batch(model, data)).logits
+    return out
+
+
+def first_logits(net: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+    """What `generate` has to choose its first token from."""
+    asked = {"max_new_tokens": 1, "output_logits": True, "return_dict_in_generate": True}
+    out: torch.Tensor = net.generate(
+        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], **asked
+    ).logits[0]
     return out
 
 
@@ -183,7 +214,7 @@ def reachable(name: str, inputs: dict[str, torch.Tensor], rows: int) -> list[int
 def test_what_was_saved_and_restored_gives_the_same_logits(
     method: Method, tiny: Model, tiny_data: Dialogues, tmp_path: Path
 ) -> None:
-    model, run = attach(tiny, method), Run(tmp_path / "run")
+    model, run, shape = attach(tiny, method), Run(tmp_path / "run"), shape_of(tiny.name)
     disturb(model)
     run.start({"method": method.dials()})
     save(model, run)
@@ -194,11 +225,14 @@ def test_what_was_saved_and_restored_gives_the_same_logits(
     assert not any(module.training for module in again.net.modules())
     expected = logits(model, tiny_data)
     assert (expected - logits(tiny, tiny_data)).abs().max() > 0.01
-    torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=1e-6)
+    tolerance = (
+        1e-5 if method.stored(shape) > method.trainable(shape) else 1e-6
+    )  # PiSSA's file adds up in another order
+    torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=tolerance)
 
 
 @every_method
-def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
+def test_what_is_kept_on_disk_is_safetensors_of_the_size_that_was_predicted(
     method: Method, tiny: Model, tmp_path: Path
 ) -> None:
     from safetensors.torch import load_file
@@ -207,7 +241,7 @@ def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
     run.start({"method": method.dials()})
     save(attach(tiny, method), run)
     (file,) = run.weights.glob("*model.safetensors")
-    assert sum(weight.numel() for weight in load_file(file).values()) == method.trainable(shape_of(tiny.name))
+    assert sum(weight.numel() for weight in load_file(file).values()) == method.stored(shape_of(tiny.name))
     assert {path.suffix for path in run.weights.iterdir()} <= {".safetensors", ".json", ".md"}
 
 
@@ -216,7 +250,7 @@ def test_the_same_seed_gives_the_same_start_and_another_seed_another(method: Met
     first, same, other = (weights(attach(tiny, method, seed=seed).net) for seed in (3, 3, 4))
     assert all(torch.equal(first[name], same[name]) for name in first)
     as_found = isinstance(method, FullFineTuning | Selective | LayerNormTuning | IA3)  # IA3 starts from ones
-    by_chance = not as_found and getattr(method, "init", None) != "text"
+    by_chance = not as_found and getattr(method, "init", None) not in ("text", "pissa")
     assert any(not torch.equal(first[name], other[name]) for name in first) == by_chance
 
 
@@ -244,6 +278,80 @@ def test_generation_starts_from_the_logits_that_training_computes(
     for dialogue in tiny_data.train["dialogue"][:8]:  # one by one, while training pads them to one length
         summarize(model, [dialogue], max_new_tokens=3)
     torch.testing.assert_close(torch.cat(first), logits(model, tiny_data)[:, 0], rtol=0, atol=1e-5)
+
+
+@every_method
+def test_one_step_lowers_the_loss_on_its_batch(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    def loss() -> float:
+        with torch.no_grad():
+            return float(model.net(**batch(model, tiny_data)).loss)
+
+    model = attach(tiny, method)
+    before = loss()
+    train_steps(model, tiny_data, 1, rate=method.learning_rate)
+    assert loss() < before
+
+
+# T5's layers have no biases, so the one that peft warns of is not there
+@pytest.mark.filterwarnings("ignore:Careful, disabling adapter layers with bias configured")
+@every_adapter
+def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model, inputs = attach(tiny, method), batch(tiny, tiny_data)
+    disturb(model)
+    base = first_logits(tiny.net, inputs)
+    assert (first_logits(model.net, inputs) - base).abs().max() > 0.01
+    if method.virtual_tokens:  # peft's disable_adapter() does not reach generate() here, but what it wraps is the base
+        off = first_logits(model.net.get_base_model(), inputs)
+    else:
+        with model.net.disable_adapter():
+            off = first_logits(model.net, inputs)
+    assert torch.equal(off, base)
+
+
+@every_method
+def test_gradient_checkpointing_changes_no_gradient(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    def gradients() -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)  # of the dropout
+        model.net(**inputs).loss.backward()
+        found = {name: p.grad for name, p in model.net.named_parameters() if p.requires_grad}
+        model.net.zero_grad()
+        return found
+
+    model, inputs = attach(tiny, method), batch(tiny, tiny_data)
+    disturb(model)
+    model.net.train()
+    plain, calls = gradients(), list[Any]()
+    inside = model.net if isinstance(method, FullFineTuning) else model.net.get_base_model()
+    inside.activation_checkpointing_enable({"use_reentrant": False})
+    inside.decoder.block[-1].layer[0].register_forward_pre_hook(lambda *_: calls.append(1))
+    again = gradients()
+    assert len(calls) == 2  # the second time for the backward pass
+    assert plain.keys() == again.keys()
+    for name in plain:
+        torch.testing.assert_close(again[name], plain[name], rtol=0, atol=1e-6)
+
+
+@every_method
+def test_learns_in_bf16_arithmetic(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, method)
+    reached = train_steps(model, tiny_data, 2, arithmetic=torch.autocast("cpu", torch.bfloat16))
+    assert [name for name, mask in reached.items() if not mask.any()] == []
+    assert all(p.isfinite().all() for p in model.net.parameters())
+
+
+@every_method
+def test_what_can_be_merged_writes_the_same_as_a_plain_network(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    if method.virtual_tokens or isinstance(method, FullFineTuning | Bottleneck):
+        with pytest.raises(LabError, match=r"cannot be merged, .*: merge a model with LoRA"):
+            merge(model)
+        return
+    merged = merge(model)
+    assert count_parameters(merged) == count_parameters(tiny)
+    torch.testing.assert_close(logits(merged, tiny_data), logits(model, tiny_data), rtol=0, atol=1e-4)
 
 
 @every_method
@@ -280,17 +388,6 @@ def test_a_folder_without_weights_is_refused(method: Method, tiny: Model, tmp_pa
 @every_lora
 def test_lora_starts_as_exactly_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
     assert torch.equal(logits(attach(tiny, method), tiny_data), logits(tiny, tiny_data))
-
-
-# as transformers 5 says of every T5 that it is tied, peft is surprised that this one is not
-@pytest.mark.filterwarnings("ignore:Input and output embeddings are no longer tied after merging")
-@every_lora
-def test_lora_that_is_merged_writes_the_same(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
-    model = attach(tiny, method)
-    disturb(model)
-    merged = copy.deepcopy(model.net).merge_and_unload()
-    assert sum(p.numel() for p in merged.parameters()) == count_parameters(tiny).total
-    torch.testing.assert_close(logits(model, tiny_data, merged), logits(model, tiny_data), rtol=0, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -370,6 +467,16 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(dropout=1), "dropout 1 is no share: use 0 to below 1"),
         (lambda: LoRA(dropout=-0.1), "dropout -0.1 is no share: use 0 to below 1"),
         (lambda: LoRA(bias="some"), "unknown bias 'some': use one of none, all, lora_only"),
+        (lambda: LoRA(init="olora"), "unknown init 'olora': use one of default, pissa"),
+        (lambda: LoRA(init="pissa", dora=True), "init='pissa' and dora=True do not go together: leave out one of them"),
+        (lambda: LoRA(layers="first"), "unknown layers 'first': use all, last 2, or numbers such as 0,2"),
+        (lambda: LoRA(ranks="8"), "unknown ranks '8': use something like decoder=16,wo=4"),
+        (lambda: LoRA(ranks="q=0"), "unknown ranks 'q=0': use something like decoder=16,wo=4"),
+        (lambda: LoRA(ranks="head=4"), "unknown ranks 'head=4': use something like decoder=16,wo=4"),
+        (lambda: AdaLoRA(rank=0), "rank 0 is no rank: use 1 or more"),
+        (lambda: AdaLoRA(rank=4, start=4), "start 4 leaves nothing to cut down to rank 4: use a start above the rank"),
+        (lambda: AdaLoRA(targets=("wi",)), "unknown LoRA target wi: use all, or some of q, k, v, o, wi_0, wi_1, wo"),
+        (lambda: AdaLoRA(alpha=-1), "alpha -1 is no number above 0: use"),
         (lambda: PromptTuning(tokens=0), "0 virtual tokens are none: use 1 or more"),
         (lambda: PromptTuning(tokens=257), "257 virtual tokens leave no room for the dialogue: use 256 at most"),
         (lambda: PromptTuning(init="zeros"), "unknown init 'zeros': use one of vocabulary, text, random"),

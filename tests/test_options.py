@@ -40,3 +40,11 @@ def test_options_reach_the_methods_that_have_such_a_dial() -> None:
 def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
     with pytest.raises(LabError, match="--tokens is no dial of full or lora"):
         methods(["full", "lora"], given(tokens=5))
+
+
+def test_the_help_says_whose_dial_is_what_where_methods_differ() -> None:
+    told = {parameter.name: parameter.annotation.__metadata__[0].help for parameter in dials()}
+    assert told["tokens"].startswith("Virtual tokens")
+    assert told["layers"].startswith("selective: ")
+    assert " lora: Layers of encoder and decoder to adapt" in told["layers"]
+    assert " prompt-tuning: Where they start" in told["init"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning
+from labkit.methods import IA3, FullFineTuning, LayerNormTuning, LoRA, Method, PromptTuning
 from labkit.models import Model, load_model
 from labkit.parameters import FLAN_T5, Count, Shape, count_parameters, shape_of, shape_of_config
 
@@ -42,6 +42,10 @@ def test_total_of_a_flan_t5_is_that_of_its_checkpoint(size: str, total: int) -> 
         (LoRA(rank=8, dora=True), 940_032),
         # T5's linear layers have no biases
         (LoRA(rank=8, bias="all"), 884_736),
+        # a factor for each of the 768 outputs of k and v, and for each of the 2,048 inputs of wo: 72 x 768 + 24 x 2,048
+        (IA3(), 104_448),
+        # 12 x 2 + 12 x 3 norms in the layers and one at the end of each stack: 62 x 768
+        (LayerNormTuning(), 47_616),
         # 20 vectors of 768
         (PromptTuning(tokens=20), 15_360),
         (FullFineTuning(), 247_577_856),

@@ -13,13 +13,13 @@ from datasets import Dataset
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach, restore
+from labkit.methods import AdaLoRA, FullFineTuning, LoRA, Method, PromptTuning, attach, restore
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
 from labkit.training import Training, set_dropout, train
 
-METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3)]
+METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3), AdaLoRA(rank=2, start=3)]
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 

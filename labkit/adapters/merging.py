@@ -1,6 +1,8 @@
-"""Merge LoRA into the weights: one plain network, which writes the same and takes no extra time.
+"""Merge what was learned into the weights: one plain network, which writes the same and takes no extra time.
 
-h = W x + (alpha / rank) B A x   ->   h = W' x   with   W' = W + (alpha / rank) B A
+LoRA               h = W x + (alpha / rank) B A x   ->   h = W' x   with   W' = W + (alpha / rank) B A
+IA3                h = l * (W x)                    ->   h = W' x   with   W' = each row of W times its l
+copies of layers   h = W' x, beside a frozen W      ->   h = W' x
 """
 
 import copy
@@ -11,7 +13,7 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.generation import eval_mode
-from labkit.methods import LoRA
+from labkit.methods import Bottleneck, FullFineTuning, Method
 from labkit.models import Model, quiet
 from labkit.prompts import encode_prompts
 
@@ -23,10 +25,10 @@ PROBE = [
 
 
 def merge(model: Model) -> Model:
-    """Add the change that LoRA learned to the weights of a copy, and check that nothing else changed.
+    """Put what a method learned into the weights of a copy, and check that it still computes the same.
 
     Args:
-        model: With LoRA attached; it is left as it was.
+        model: With LoRA, IA3 or trained copies of layers; it is left as it was.
 
     Returns:
         A model without a method, a base like any other, whose name and revision tell what was merged into what.
@@ -34,8 +36,9 @@ def merge(model: Model) -> Model:
     Raises:
         LabError: There is nothing that can be merged, or the merged network's logits differ by more than 1e-4.
     """
-    if not isinstance(model.method, LoRA):
-        raise _refusal(model)
+    if why := _why_not(model.method):
+        label = model.method.label if model.method else model.name
+        raise LabError(f"{label} cannot be merged, {why}: merge a model with LoRA")
     with quiet(), warnings.catch_warnings():
         # transformers 5 says of every T5 that its head is tied; peft wonders at one that has a head of its own, and
         # puts its config right
@@ -48,11 +51,14 @@ def merge(model: Model) -> Model:
     return replace(model, net=net, method=None, name=name, revision=f"{model.revision}+{_digest(model.net)}")
 
 
-def _refusal(model: Model) -> LabError:
-    what = model.method.label if model.method else model.name
-    soft = getattr(model.method, "virtual_tokens", 0)
-    why = "its virtual tokens are input, and no change of a weight" if soft else "it is one plain network already"
-    return LabError(f"{what} cannot be merged, {why}: merge a model with LoRA")
+def _why_not(method: Method | None) -> str | None:
+    if method is None or isinstance(method, FullFineTuning):
+        return "it is one plain network already"
+    if method.virtual_tokens:
+        return "its virtual tokens are input, and no change of a weight"
+    if isinstance(method, Bottleneck):
+        return "the bend between its matrices is no change of a weight"
+    return None
 
 
 def _difference(model: Model, net: Any) -> float:
@@ -69,9 +75,12 @@ def _difference(model: Model, net: Any) -> float:
 
 
 def _digest(net: Any) -> str:
-    """The first 16 hex digits of SHA-256 over the weights of LoRA."""
+    """The first 16 hex digits of SHA-256 over the weights of the adapter."""
+    from peft import get_peft_model_state_dict
+
     digest = hashlib.sha256()
-    for name, weight in net.named_parameters():
-        if "lora_" in name:
-            digest.update(weight.detach().cpu().numpy().tobytes())
+    with quiet():
+        weights = get_peft_model_state_dict(net, save_embedding_layers=False)
+    for weight in weights.values():
+        digest.update(weight.detach().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]

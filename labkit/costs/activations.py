@@ -63,6 +63,7 @@ def activation_bytes(shape: Shape, method: Method, step: Step) -> int:
     Args:
         shape: Of the model.
         method: What is trained; of one that is neither full fine-tuning nor LoRA, what it adds itself is left out.
+            LoRA is counted as in all layers with its one rank.
         step: Batch, lengths, precision and checkpointing.
 
     Returns:

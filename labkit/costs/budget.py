@@ -105,7 +105,8 @@ def _copied(shape: Shape, method: Method, checkpointing: bool) -> int:
     for one in shape.linears():
         blocks[one.stack, one.layer] += one.inputs * one.outputs
         if isinstance(method, LoRA) and one in adapted:
-            blocks[one.stack, one.layer] += method.rank * (one.inputs + one.outputs)
+            started = 2 if method.init == "pissa" else 1
+            blocks[one.stack, one.layer] += started * method.rank_of(one) * (one.inputs + one.outputs)
     inside = max(blocks.values()) if checkpointing else blocks.total()
     return shape.vocabulary * shape.d_model + inside
 

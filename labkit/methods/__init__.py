@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.methods.adalora import AdaLoRA as AdaLoRA
 from labkit.methods.base import Method as Method
 from labkit.methods.bottleneck import Bottleneck as Bottleneck
 from labkit.methods.full import FullFineTuning as FullFineTuning
@@ -22,6 +23,7 @@ FAMILY: tuple[type[Method], ...] = (
     FullFineTuning,
     Selective,
     LoRA,
+    AdaLoRA,
     Bottleneck,
     IA3,
     LayerNormTuning,

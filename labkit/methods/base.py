@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 from labkit.parameters import Count, Shape
@@ -37,6 +38,9 @@ class Method:
     def while_training(self, net: Any, steps: int) -> list[Any]:
         """Callbacks of transformers' Trainer that it needs while `net`, with the method on it, is trained."""
         return []
+
+    def finish_saving(self, folder: Path) -> None:
+        """Change what peft saved in a folder, where the file is to hold it in another form."""
 
     def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
         """Change `net`, a copy that the method may keep, so that just its own parameters train."""

@@ -11,29 +11,21 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
 from labkit.errors import LabError
+from labkit.methods import places
 from labkit.methods.base import Method
 from labkit.parameters import ATTENTION, FEED_FORWARD, Shape, shape_of_net
+from labkit.parameters import PARTS as PARTS_OF_A_LAYER
 
-# what the name of a module in a part says
-PARTS = {
-    "all": "",
-    "encoder": r"^encoder\.",
-    "decoder": r"^decoder\.",
-    "attention": "Attention",
-    "cross-attention": "EncDecAttention",
-    "feed-forward": "DenseReluDense",
-    "head": "^lm_head",
-}
+PARTS = {"all": "", **places.PARTS, "head": "^lm_head"}
 KINDS = ("all", "matrices", "norms", "position-biases")
-LAYERS = re.compile(r"all|last [1-9]\d*|\d+(,\d+)*")
 
 
 class Module(NamedTuple):
-    """A module of T5 without modules inside: its name, its layer from the first and from the last, and its size."""
+    """A module of T5 without modules inside: its name, its layer of how many, and its size."""
 
     name: str
     layer: int | None
-    from_end: int | None
+    layers: int | None
     kind: str
     weights: int
 
@@ -59,8 +51,7 @@ class Selective(Method):
         """Refuse dials that fit no model."""
         if self.part not in PARTS:
             raise LabError(f"unknown part {self.part!r}: use one of {', '.join(PARTS)}")
-        if not LAYERS.fullmatch(self.layers):
-            raise LabError(f"unknown layers {self.layers!r}: use all, last 2, or numbers such as 0,2")
+        places.check_layers(self.layers)
         if "bias" in self.weights and self.weights not in KINDS:
             raise LabError(
                 f"weights={self.weights!r} trains nothing, T5's layers have no biases: use norms, or position-biases"
@@ -79,11 +70,9 @@ class Selective(Method):
         ]
 
     def _in_layers(self, module: Module) -> bool:
-        if self.layers == "all" or module.layer is None or module.from_end is None:
+        if module.layer is None or module.layers is None:
             return self.layers == "all"
-        if self.layers.startswith("last"):
-            return module.from_end < int(self.layers.split()[1])
-        return str(module.layer) in self.layers.split(",")
+        return places.in_layers(self.layers, module.layer, module.layers)
 
     def check(self, shape: Shape) -> None:
         """Raise LabError if a layer is named that is not there, or nothing is left to train."""
@@ -91,12 +80,7 @@ class Selective(Method):
             raise LabError(
                 "the head of this model is its embedding table, which cannot be trained alone: use another part"
             )
-        there = max(shape.layers, shape.decoder_layers)
-        asked = [int(number) for number in re.findall(r"\d+", self.layers)]
-        if asked and max(asked) > there - (not self.layers.startswith("last")):
-            raise LabError(
-                f"layers={self.layers!r} names more than the {there} layers that there are: use 0 to {there - 1}"
-            )
+        places.check_layers_there(self.layers, shape)
         if not self.chosen(shape):
             raise LabError(f"{self.label} leaves nothing to train: choose another part, other layers or other weights")
 
@@ -114,21 +98,16 @@ class Selective(Method):
 
 def _modules(shape: Shape) -> Iterator[Module]:
     sizes = {one.name: one.inputs * one.outputs for one in shape.linears()}
-    blocks = {
-        "encoder": (shape.layers, ("SelfAttention", "DenseReluDense")),
-        "decoder": (shape.decoder_layers, ("SelfAttention", "EncDecAttention", "DenseReluDense")),
-    }
-    for stack, (layers, parts) in blocks.items():
+    for stack, layers in shape.stacks.items():
         for layer in range(layers):
-            where = (layer, layers - 1 - layer)
-            for number, part in enumerate(parts):
+            for number, part in enumerate(PARTS_OF_A_LAYER[stack]):
                 place = f"{stack}.block.{layer}.layer.{number}"
                 for name in FEED_FORWARD if part == "DenseReluDense" else ATTENTION:
-                    yield Module(f"{place}.{part}.{name}", *where, "matrices", sizes[name])
+                    yield Module(f"{place}.{part}.{name}", layer, layers, "matrices", sizes[name])
                 if number == layer == 0:
                     biases = shape.position_biases // 2
-                    yield Module(f"{place}.{part}.relative_attention_bias", *where, "position-biases", biases)
-                yield Module(f"{place}.layer_norm", *where, "norms", shape.d_model)
+                    yield Module(f"{place}.{part}.relative_attention_bias", layer, layers, "position-biases", biases)
+                yield Module(f"{place}.layer_norm", layer, layers, "norms", shape.d_model)
         yield Module(f"{stack}.final_layer_norm", None, None, "norms", shape.d_model)
     if not shape.tied_head:
         yield Module("lm_head", None, None, "matrices", shape.vocabulary * shape.d_model)

@@ -8,14 +8,21 @@ import ipywidgets as widgets
 import traitlets
 
 from labkit.methods import METHODS, Method
+from labkit.methods.lora import INITS as LORA_INITS
 from labkit.methods.lora import LINEARS
 from labkit.methods.prompt_tuning import INITS
 from labkit.widgets.parts import Dial, choice, wrapped
 
-RANGES = {"rank": (1, 256), "tokens": (1, 256)}
+RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
 SWITCH = [("off", False), ("on", True)]
-CHOICES: dict[str, Sequence[Any]] = {"targets": TARGETS, "init": INITS, "rslora": SWITCH, "dora": SWITCH}
+CHOICES: dict[str, Sequence[Any]] = {
+    "targets": TARGETS,
+    "init": INITS,
+    "lora init": LORA_INITS,  # a dial of one method goes before one of the same name
+    "rslora": SWITCH,
+    "dora": SWITCH,
+}
 LABELS = {"rslora": "rsLoRA", "dora": "DoRA"}  # of fields that are called otherwise
 
 
@@ -67,8 +74,8 @@ class MethodDials(widgets.HBox):  # type: ignore[misc]
     def _dial(self, field: Field[Any], value: Any) -> Any:
         if field.name in RANGES:
             return Dial(field.name, value, *RANGES[field.name], on_change=lambda _: self._changed())
-        if field.name in CHOICES:
-            options = CHOICES[field.name]
+        options = CHOICES.get(f"{self._shown.name} {field.name}", CHOICES.get(field.name))
+        if options:
             known = [option[1] if isinstance(option, tuple) else option for option in options]
             if value not in known:
                 options = [*options, (str(value), value)]

@@ -1,0 +1,31 @@
+"""The rank of what was learned, layer by layer.
+
+LoRA      B A          the same in all layers, or what its dial `ranks` says
+AdaLoRA   B diag(E) A  as many as numbers in E were not cut
+"""
+
+from labkit.errors import LabError
+from labkit.inside.weights import modules_with_weights
+from labkit.models import Model
+
+
+def ranks(model: Model) -> dict[str, int]:
+    """The rank of each adapted layer.
+
+    Args:
+        model: With LoRA or AdaLoRA; the latter's ranks are 0 before it is trained, as its E starts at zero.
+
+    Returns:
+        Ranks by names such as "encoder 0 self-attention q", in the order of the network.
+
+    Raises:
+        LabError: The method has no ranks.
+    """
+    layers = {name: module for name, module in modules_with_weights(model.net).items() if hasattr(module, "lora_A")}
+    if not layers:
+        label = model.method.label if model.method else model.name
+        raise LabError(f"{label} has no ranks: give a model with LoRA or AdaLoRA")
+    return {
+        name: int((module.lora_E["default"] != 0).sum()) if hasattr(module, "lora_E") else module.r["default"]
+        for name, module in layers.items()
+    }

@@ -1,0 +1,40 @@
+"""Which places of a T5 a dial names: parts such as "decoder", and layers such as "last 2".
+
+encoder.block.0.layer.1.DenseReluDense.wo      part: encoder, feed-forward      layer: 0
+"""
+
+import re
+
+from labkit.errors import LabError
+from labkit.parameters import Shape
+
+# what the name of a module in a part says
+PARTS = {
+    "encoder": r"^encoder\.",
+    "decoder": r"^decoder\.",
+    "attention": "Attention",
+    "cross-attention": "EncDecAttention",
+    "feed-forward": "DenseReluDense",
+}
+LAYERS = re.compile(r"all|last [1-9]\d*|\d+(,\d+)*")
+
+
+def check_layers(text: str) -> None:
+    """Raise LabError if a text names no layers."""
+    if not LAYERS.fullmatch(text):
+        raise LabError(f"unknown layers {text!r}: use all, last 2, or numbers such as 0,2")
+
+
+def check_layers_there(text: str, shape: Shape) -> None:
+    """Raise LabError if a text names a layer that neither encoder nor decoder has."""
+    there = max(shape.layers, shape.decoder_layers)
+    asked = [int(number) for number in re.findall(r"\d+", text)]
+    if asked and max(asked) > there - (not text.startswith("last")):
+        raise LabError(f"layers={text!r} names more than the {there} layers that there are: use 0 to {there - 1}")
+
+
+def in_layers(text: str, layer: int, layers: int) -> bool:
+    """Whether a text names a layer, counted from 0, of a stack of so many."""
+    if text.startswith("last"):
+        return layer >= layers - int(text.split()[1])
+    return text == "all" or str(layer) in text.split(",")
