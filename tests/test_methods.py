@@ -21,6 +21,7 @@ from labkit.methods import (
     LayerNormTuning,
     LoRA,
     Method,
+    PrefixTuning,
     PromptTuning,
     Selective,
     attach,
@@ -53,6 +54,9 @@ CASES: dict[str, Method] = {
     "lora rslora": LoRA(rank=4, alpha=4, rslora=True),
     "lora dropout": LoRA(dropout=0.5),
     "lora bias": LoRA(bias="all"),
+    "prefix tuning": PrefixTuning(tokens=5),
+    "prefix tuning cross": PrefixTuning(tokens=5, cross=True),
+    "prefix tuning mlp": PrefixTuning(tokens=5, mlp=6),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
@@ -207,7 +211,7 @@ def test_what_is_kept_on_disk_is_safetensors_with_just_what_was_trained(
     run.start({"method": method.dials()})
     save(attach(tiny, method), run)
     (file,) = run.weights.glob("*model.safetensors")
-    assert sum(weight.numel() for weight in load_file(file).values()) == method.trainable(shape_of(tiny.name))
+    assert sum(weight.numel() for weight in load_file(file).values()) == method.stored(shape_of(tiny.name))
     assert {path.suffix for path in run.weights.iterdir()} <= {".safetensors", ".json", ".md"}
 
 

@@ -13,6 +13,7 @@ from labkit.methods.full import FullFineTuning as FullFineTuning
 from labkit.methods.ia3 import IA3 as IA3
 from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
 from labkit.methods.lora import LoRA as LoRA
+from labkit.methods.prefix_tuning import PrefixTuning as PrefixTuning
 from labkit.methods.prompt_tuning import PromptTuning as PromptTuning
 from labkit.methods.selective import Selective as Selective
 from labkit.models import Model, quiet
@@ -25,6 +26,7 @@ FAMILY: tuple[type[Method], ...] = (
     Bottleneck,
     IA3,
     LayerNormTuning,
+    PrefixTuning,
     PromptTuning,
 )
 METHODS = {method.name: method for method in FAMILY}
