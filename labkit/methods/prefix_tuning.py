@@ -78,7 +78,7 @@ class PrefixTuning(Method):
 
         words = random_words(tokenizer, self.tokens, torch.Generator().manual_seed(seed))[None].to(net.device)
         seen = dict[Any, Any]()
-        layers = [layer for layer in net.modules() if isinstance(layer, PrefixLayer)]
+        layers: list[Any] = [layer for layer in net.modules() if isinstance(layer, PrefixLayer)]
         linears = [linear for layer in layers for linear in (layer.base_layer.k, layer.base_layer.v)]
         hooks = [linear.register_forward_hook(lambda one, _, out: seen.update({one: out[0]})) for linear in linears]
         with torch.no_grad(), net.disable_adapter():
