@@ -13,18 +13,19 @@ from datasets import Dataset
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, LoRA, Method, PrefixTuning, PromptTuning, attach, restore
+from labkit.methods import FullFineTuning, LoRA, Method, PrefixTuning, PromptTuning, PTuning, attach, restore
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
 from labkit.training import Training, set_dropout, train
 
-# the last trains through a network that is not kept
+# the last two train through a network that is not kept
 METHODS = [
     FullFineTuning(),
     LoRA(rank=2, dropout=0.1),
     PromptTuning(tokens=3),
     PrefixTuning(tokens=3, mlp=4),
+    PTuning(3, 8),
 ]
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 

@@ -13,6 +13,7 @@ from labkit.methods.full import FullFineTuning as FullFineTuning
 from labkit.methods.ia3 import IA3 as IA3
 from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
 from labkit.methods.lora import LoRA as LoRA
+from labkit.methods.p_tuning import PTuning as PTuning
 from labkit.methods.prefix_tuning import PrefixTuning as PrefixTuning
 from labkit.methods.prompt_tuning import PromptTuning as PromptTuning
 from labkit.methods.selective import Selective as Selective
@@ -28,6 +29,7 @@ FAMILY: tuple[type[Method], ...] = (
     LayerNormTuning,
     PrefixTuning,
     PromptTuning,
+    PTuning,
 )
 METHODS = {method.name: method for method in FAMILY}
 
