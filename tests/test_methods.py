@@ -21,6 +21,7 @@ from labkit.methods import (
     LayerNormTuning,
     LoRA,
     Method,
+    MultitaskPromptTuning,
     PrefixTuning,
     PromptTuning,
     PTuning,
@@ -63,6 +64,8 @@ CASES: dict[str, Method] = {
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
     "p-tuning": PTuning(tokens=5, hidden=40),
     "p-tuning narrow": PTuning(tokens=5, hidden=6),
+    "multitask prompt tuning": MultitaskPromptTuning(tokens=5),
+    "multitask prompt tuning rank 2": MultitaskPromptTuning(tokens=5, num_ranks=2),
 }
 LORA = [name for name in CASES if name.startswith("lora")]
 every_method = pytest.mark.parametrize("method", CASES.values(), ids=CASES)

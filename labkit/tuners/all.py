@@ -1,4 +1,5 @@
 """Imported for its effect: peft then knows every method of ours by its name."""
 
 from labkit.tuners import bottleneck as bottleneck
+from labkit.tuners import multitask as multitask
 from labkit.tuners import prefix as prefix
