@@ -3,11 +3,12 @@
 import itertools
 from typing import Any
 
+from labkit.errors import LabError
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY, encode_prompts
 
 
-def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], int]:
+def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, Any]], int]:
     """Encode prompts and first references.
 
     Args:
@@ -15,7 +16,11 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], in
         rows: Rows with `dialogue` and `summaries`.
 
     Returns:
-        Token ids, masks and labels, a dict a row; and how many rows lost turns or the end of their summary.
+        Token ids, masks and labels, a dict a row, and with a method of several tasks the row's task; and how many rows
+        lost turns or the end of their summary.
+
+    Raises:
+        LabError: The method has several tasks, and the rows are not of so many.
     """
     prompts = encode_prompts(model.tokenizer, list(rows["dialogue"]), model.room)
     labels = model.tokenizer([references[0] for references in rows["summaries"]], verbose=False)["input_ids"]
@@ -24,10 +29,18 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, list[int]]], in
         {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[:-1][: LONGEST_SUMMARY - 1], label[-1]]}
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
+    if (tasks := getattr(model.method, "tasks", 1)) > 1:
+        numbers = rows["task"] if "task" in rows.column_names else [0]
+        if max(numbers) + 1 != tasks:
+            raise LabError(
+                f"{model.method.label} learns {tasks} tasks, and the rows are of {max(numbers) + 1}: "
+                "join as many with data.with_task(data.action_items())"
+            )
+        encoded = [row | {"task_ids": number} for row, number in zip(encoded, numbers, strict=True)]
     return encoded, cut
 
 
-def in_order(rows: list[dict[str, list[int]]], steps: int, size: int, seed: int) -> list[dict[str, list[int]]]:
+def in_order(rows: list[dict[str, Any]], steps: int, size: int, seed: int) -> list[dict[str, Any]]:
     """All rows of a training in the order they are seen, batches of like lengths, however often each comes round.
 
     Trainer draws the order anew in each epoch from the state of dropout's random numbers, which a training that

@@ -180,7 +180,7 @@ def params(
         "trainable": count.trainable,
         "total": count.total,
         "percent": count.percent,
-        "adapter_bytes": 4 * count.trainable,
+        "adapter_bytes": 4 * chosen.stored(shape_of(model)),
     }
     if as_json:
         print(json.dumps(result))

@@ -92,6 +92,22 @@ class Dialogues:
             raise LabError(f'"{self.name}" has no action items: use one of {_quoted(EMBEDDED)}, which have')
         return Dialogues(f"{self.name} (actions)", *(_with_actions(getattr(self, split)) for split in SPLITS))
 
+    def with_task(self, other: Dialogues) -> Dialogues:
+        """Give two tasks as one corpus, for `MultitaskPromptTuning(tasks=2)`.
+
+        Args:
+            other: The second task; the result can be joined with a third.
+
+        Returns:
+            Train and validation rows of both by turns, with the number of their task in a column more, and the test
+            rows of the first task alone, since a score is of one task.
+
+        Example:
+            >>> load_dialogues("nano").with_task(load_dialogues("nano").action_items())
+        """
+        train, validation = (_by_turns(getattr(self, split), getattr(other, split)) for split in SPLITS[:2])
+        return Dialogues(f"{self.name} + {other.name}", train, validation, self.test)
+
 
 def load_dialogues(
     source: str | PathLike[str] = "nano", *, columns: Mapping[str, str] | None = None, seed: int = 0
@@ -141,6 +157,17 @@ def load_dialogues(
             "give train, validation and test, or train alone, which is then split 80/10/10"
         )
     return Dialogues(name, *(_dataset(split, parts[split]) for split in SPLITS))
+
+
+def _by_turns(rows: Dataset, others: Dataset) -> Dataset:
+    from datasets import concatenate_datasets
+
+    tasks = list(rows["task"]) if "task" in rows.column_names else [0] * len(rows)
+    both = concatenate_datasets(
+        [part.select_columns(["id", "dialogue", "summaries", "topic"]) for part in (rows, others)]
+    )
+    both = both.add_column("task", tasks + [max(tasks) + 1] * len(others))
+    return both.select(sorted(range(len(both)), key=lambda i: i if i < len(rows) else i - len(rows)))
 
 
 def _with_actions(rows: Dataset) -> Dataset:

@@ -4,10 +4,8 @@ import json
 import math
 import shutil
 import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from labkit.batches import collator, encode_rows, in_order
@@ -96,6 +94,8 @@ def train(
             more.
         StoppedError: `stopped` said so.
     """
+    from labkit.checkpoints import last_checkpoint
+
     if model.method is None:
         raise LabError(
             f"{model.name} has no method attached, nothing would be trained: use attach(model, LoRA()) first"
@@ -105,7 +105,7 @@ def train(
     if not (run.folder / "config.json").is_file():
         raise LabError(f"{run.folder} was not started: call run.start(settings) first")
     set_dropout(model.net, training.dropout)
-    checkpoint = _last_checkpoint(run.folder / "checkpoints")
+    checkpoint = last_checkpoint(run.folder / "checkpoints")
     run.rewind(int(checkpoint.name.split("-")[1]) if checkpoint else 0)
     peak = PeakMemory(model.device)
     history = _history(run, peak, report, stopped)
@@ -132,13 +132,15 @@ def train(
 
 def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: int, history: Any) -> tuple[Any, int]:
     """A Trainer with its rows, and how many of the rows are cut."""
-    from transformers import EarlyStoppingCallback, PrinterCallback, Seq2SeqTrainer, set_seed
+    from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
+
+    from labkit.checkpoints import CheckpointTrainer
 
     wanted = min(len(data.train), training.steps * training.batch_size)
     rows, cut = encode_rows(model, data.train.shuffle(seed=seed).select(range(wanted)))
     validation, _ = encode_rows(model, data.head(validation=training.validation_rows).validation)
     set_seed(seed)
-    trainer = Seq2SeqTrainer(
+    trainer = CheckpointTrainer(
         model=model.net,
         args=_arguments(model, run, training, seed),
         data_collator=collator(model),
@@ -278,23 +280,3 @@ def _history(
                 report(line)
 
     return History()
-
-
-def _last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint that is whole: Trainer's are written file by file and may be cut short."""
-    checkpoints = sorted(folder.glob("checkpoint-*"), key=lambda path: -int(path.name.split("-")[1]))
-    return next((checkpoint for checkpoint in checkpoints if _whole(checkpoint)), None)
-
-
-def _whole(checkpoint: Path) -> bool:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        for file in checkpoint.glob("*.safetensors"):
-            with safe_open(file, "pt"):  # compares the file's length with its header
-                pass
-    except (OSError, ValueError, SafetensorError):
-        return False
-    # torch's files are zip archives, whose table of contents comes last
-    return all(zipfile.is_zipfile(file) for file in checkpoint.glob("*.pt*"))

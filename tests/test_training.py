@@ -13,13 +13,31 @@ from datasets import Dataset
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.methods import AdaLoRA, FullFineTuning, LoRA, Method, PromptTuning, attach, restore
+from labkit.methods import (
+    AdaLoRA,
+    FullFineTuning,
+    LoRA,
+    Method,
+    PrefixTuning,
+    PromptTuning,
+    PTuning,
+    attach,
+    restore,
+)
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY
 from labkit.runs import Run
 from labkit.training import Training, set_dropout, train
 
-METHODS = [FullFineTuning(), LoRA(rank=2, dropout=0.1), PromptTuning(tokens=3), AdaLoRA(rank=2, start=3)]
+# the last two train through a network that is not kept
+METHODS = [
+    FullFineTuning(),
+    LoRA(rank=2, dropout=0.1),
+    PromptTuning(tokens=3),
+    AdaLoRA(rank=2, start=3),
+    PrefixTuning(tokens=3, mlp=4),
+    PTuning(3, 8),
+]
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -208,7 +226,7 @@ def test_counts_rows_whose_summary_is_too_long(tiny: Model, tiny_data: Dialogues
 
 
 @pytest.mark.parametrize(
-    "file", ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
+    "file", ["trained.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
 )
 def test_passes_over_a_newest_checkpoint_that_was_cut_short(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, file: str

@@ -14,6 +14,10 @@ from labkit.methods.full import FullFineTuning as FullFineTuning
 from labkit.methods.ia3 import IA3 as IA3
 from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
 from labkit.methods.lora import LoRA as LoRA
+from labkit.methods.multitask_prompt_tuning import MultitaskPromptTuning as MultitaskPromptTuning
+from labkit.methods.multitask_prompt_tuning import choose_task as choose_task
+from labkit.methods.p_tuning import PTuning as PTuning
+from labkit.methods.prefix_tuning import PrefixTuning as PrefixTuning
 from labkit.methods.prompt_tuning import PromptTuning as PromptTuning
 from labkit.methods.selective import Selective as Selective
 from labkit.models import Model, quiet
@@ -27,7 +31,10 @@ FAMILY: tuple[type[Method], ...] = (
     Bottleneck,
     IA3,
     LayerNormTuning,
+    PrefixTuning,
     PromptTuning,
+    PTuning,
+    MultitaskPromptTuning,
 )
 METHODS = {method.name: method for method in FAMILY}
 

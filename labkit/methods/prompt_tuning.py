@@ -35,10 +35,7 @@ class PromptTuning(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        if self.tokens < 1:
-            raise LabError(f"{self.tokens} virtual tokens are none: use 1 or more, such as 20")
-        if self.tokens > LIMIT // 2:
-            raise LabError(f"{self.tokens} virtual tokens leave no room for the dialogue: use {LIMIT // 2} at most")
+        check_tokens(self.tokens)
         if self.init not in INITS:
             raise LabError(f"unknown init {self.init!r}: use one of {', '.join(INITS)}")
         if self.init == "text" and not self.text.strip():
@@ -81,5 +78,20 @@ class PromptTuning(Method):
         if self.init == "text":
             ids = tokenizer(self.text, add_special_tokens=False)["input_ids"]
             return torch.tensor([ids[i % len(ids)] for i in range(self.tokens)])
-        ordinary = torch.tensor(sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids)))
-        return ordinary[torch.randint(len(ordinary), (self.tokens,), generator=chooser)]
+        return random_words(tokenizer, self.tokens, chooser)
+
+
+def check_tokens(tokens: int) -> None:
+    """Raise LabError if there are no virtual tokens, or too many for a dialogue beside them."""
+    if tokens < 1:
+        raise LabError(f"{tokens} virtual tokens are none: use 1 or more, such as 20")
+    if tokens > LIMIT // 2:
+        raise LabError(f"{tokens} virtual tokens leave no room for the dialogue: use {LIMIT // 2} at most")
+
+
+def random_words(tokenizer: Any, count: int, chooser: Any) -> Any:
+    """Ids of so many tokens of the vocabulary, special ones left out, drawn by a torch.Generator."""
+    import torch
+
+    ordinary = torch.tensor(sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids)))
+    return ordinary[torch.randint(len(ordinary), (count,), generator=chooser)]

@@ -2,3 +2,5 @@
 
 from labkit.tuners import adalora as adalora
 from labkit.tuners import bottleneck as bottleneck
+from labkit.tuners import multitask as multitask
+from labkit.tuners import prefix as prefix

@@ -1,0 +1,89 @@
+"""Multitask prompt tuning: one soft prompt for all tasks, which each changes a little (Wang et al. 2023, 2303.02861).
+
+prompt of a task = P * (U V)       P: tokens x width, all tasks share it
+                                   U: tokens x rank and V: rank x width, each task has its own; * is number by number
+[p1][p2] ... [pn]  Summarize the following conversation ...  -> encoder (frozen) -> decoder (frozen)
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from labkit.errors import LabError
+from labkit.methods.base import Method
+from labkit.methods.prompt_tuning import check_tokens, random_words
+from labkit.parameters import Shape
+
+
+@dataclass(frozen=True)
+class MultitaskPromptTuning(Method):
+    """Learn `tokens` virtual tokens in front of the encoder's input, as a shared part times a part of each task.
+
+    Attributes:
+        tokens: Virtual tokens, 1 to 256 (20 to 100 are common).
+        tasks: Tasks that are learned at once, from rows that `Dialogues.with_task` joined.
+        num_ranks: Rank of what each task has of its own, 1 to the number of tokens.
+    """
+
+    name: ClassVar[str] = "multitask-prompt-tuning"
+    learning_rate: ClassVar[float] = 0.3
+
+    tokens: int = 20
+    tasks: int = 1
+    num_ranks: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse dials that fit no model."""
+        check_tokens(self.tokens)
+        if self.tasks < 1:
+            raise LabError(f"{self.tasks} tasks are none: use 1 or more")
+        if not 1 <= self.num_ranks <= self.tokens:
+            raise LabError(f"num_ranks {self.num_ranks} is no rank of {self.tokens} tokens: use 1 to {self.tokens}")
+
+    @property
+    def virtual_tokens(self) -> int:
+        """Tokens it puts in front of every prompt."""
+        return self.tokens
+
+    def trainable(self, shape: Shape) -> int:
+        """The shared prompt, and two thin matrices a task."""
+        return self.tokens * shape.d_model + self.tasks * self.num_ranks * (self.tokens + shape.d_model)
+
+    def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
+        """Wrap `net` with peft's multitask prompt tuning, on the encoder only."""
+        import torch
+        from peft import MultitaskPromptTuningConfig, get_peft_model
+
+        import labkit.tuners.multitask  # noqa: F401  so that peft takes ours
+
+        config = MultitaskPromptTuningConfig(
+            task_type="SEQ_2_SEQ_LM",
+            num_virtual_tokens=self.tokens,
+            num_transformer_submodules=1,  # peft's default for an encoder-decoder, 2, trains a half that is never used
+            num_tasks=self.tasks,
+            num_ranks=self.num_ranks,
+        )
+        peft_net = get_peft_model(net, config)
+        prompt = peft_net.prompt_encoder["default"]
+        words = random_words(tokenizer, self.tokens, torch.Generator().manual_seed(seed))
+        with torch.no_grad():
+            # every task starts as the words themselves; peft's start, a product of three small numbers, is next to 0
+            prompt.embedding.weight.copy_(net.get_input_embeddings().weight[words])
+            prompt.prefix_task_cols[..., 0] = 1
+            prompt.prefix_task_rows.zero_()[:, 0] = 1
+        return peft_net
+
+
+def choose_task(model: Any, task: int) -> None:
+    """Have a model with multitask prompt tuning do another of its tasks from now on.
+
+    Args:
+        model: The model, which is changed.
+        task: The task's number, from 0 on.
+
+    Raises:
+        LabError: It has no such task.
+    """
+    tasks = getattr(model.method, "tasks", 0)
+    if not 0 <= task < tasks:
+        raise LabError(f"{model.name} has {tasks} tasks to choose from, and no number {task}: count from 0 on")
+    model.net.prompt_encoder["default"].task = task
