@@ -60,6 +60,21 @@ def test_lab_5_tells_the_recorded_figures() -> None:
         assert not changes[label]["real"]
 
 
+def test_lab_7_tells_the_recorded_figures() -> None:
+    lab = (ROOT / "labs" / "07_the_real_thing.ipynb").read_text(encoding="utf-8")
+    told = json.loads((RECORDED.parent / "lab_7.json").read_text(encoding="utf-8"))
+    mean = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
+    assert f"LoRA is ahead of full fine-tuning, {mean['lora']} against {mean['full']}" in lab
+    assert f"nothing beats lead-2, {mean['lead-2']}. Training more than tripled the base's {mean['base']}" in lab
+    (ahead,) = (each for each in told["differences"] if (each["label"], each["against"]) == ("lora", "full"))
+    low, high = ahead["interval"]
+    assert f"{ahead['rouge1']:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".") in lab
+    tokens = told["tokens"]
+    assert (
+        f"{tokens['mean']:.0f} tokens on average, {tokens['share_95']} or fewer for 95 %, and {tokens['most']}" in lab
+    )
+
+
 def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:
     def rows(name: str) -> dict[object, dict[str, Any]]:
         told = json.loads((RECORDED.parent / f"{name}.json").read_text(encoding="utf-8"))["rows"]
