@@ -8,6 +8,11 @@ from labkit.checks.costs import adapter_storage as adapter_storage
 from labkit.checks.costs import lora_parameters as lora_parameters
 from labkit.checks.costs import training_memory as training_memory
 from labkit.checks.costs import virtual_token_parameters as virtual_token_parameters
+from labkit.checks.experiments import better_wording as better_wording
+from labkit.checks.experiments import compared as compared
+from labkit.checks.experiments import errors_counted as errors_counted
+from labkit.checks.experiments import fits as fits
+from labkit.checks.experiments import overfits as overfits
 from labkit.checks.merging import merged_equal as merged_equal
 from labkit.checks.outcome import Check as Check
 from labkit.checks.outcome import check as check
