@@ -1,7 +1,7 @@
 """Checks of the labs' exercises: each says right, or what went wrong on the way to a number.
 
 A check is an object to be shown, true or false, and never an exception: a learner who is not there yet gets one line
-and no traceback. Where a lab carries the solution, its cell says `assert checks.lora_parameters(...)`.
+and no traceback. The tests of the labs put the solution in its place, and assert that the check takes it.
 """
 
 from labkit.checks.costs import adapter_storage as adapter_storage

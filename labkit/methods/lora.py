@@ -29,7 +29,7 @@ class LoRA(Method):
     Attributes:
         rank: Width of the bottleneck between A and B, 1 to the width of the narrowest target.
         alpha: The change is scaled by alpha / rank; twice the rank unless given.
-        targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all".
+        targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all"; a list or "q,v" will do, too.
         dropout: Share of the input to A that is dropped while training, 0 to below 1.
         bias: Which biases train too: "none", "all" or "lora_only". T5's layers have none, so nothing changes there.
         rslora: Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023, arXiv:2312.03732).
@@ -49,6 +49,9 @@ class LoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        given: Any = self.targets
+        targets = given.split(",") if isinstance(given, str) else given
+        object.__setattr__(self, "targets", tuple(target.strip() for target in targets))
         unknown = [target for target in self.targets if target not in (*LINEARS, "all")]
         if unknown or not self.targets:
             raise LabError(
