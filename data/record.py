@@ -48,6 +48,12 @@ def template_guess(rows: Any) -> lk.Scores:
     return score(list(rows["id"]), guesses, list(rows["summaries"]))
 
 
+def size(table: lk.Comparison) -> dict[str, int]:
+    """How many dialogues were summarized, and the steps of the longest training."""
+    steps = [run.results.get("steps", 0) for entry in table.entries for run in entry.runs]
+    return {"dialogues": len(table.entries[0].scores.ids), "steps": max(steps)}
+
+
 def plain_rows(table: lk.Comparison) -> list[dict[str, Any]]:
     """The rows of a table without the folders of this machine."""
     return [row | {"runs": [Path(folder).name for folder in row["runs"]]} for row in table.rows()]
@@ -65,7 +71,7 @@ def main(seeds: int) -> None:
             "differences": table.difference_rows(),
             "template_guesser": guess.row(),
             "handwritten": carried(table),
-            "dialogues": len(data.test),
+            **size(table),
             "data": data.fingerprint,
             "environment": environment(),
         },

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from record import METHODS, plain_rows, tell
+from record import METHODS, plain_rows, size, tell
 
 import labkit as lk
 from labkit.intervals import paired_difference
@@ -44,7 +44,7 @@ def together(tables: dict[str, lk.Comparison]) -> lk.Comparison:
 def told(table: lk.Comparison) -> dict[str, Any]:
     """What every recording of a comparison holds; no times, since many runs are recorded at once."""
     rows = [row | {"train_seconds": None, "generation_seconds": None} for row in plain_rows(table)]
-    return {"rows": rows, "differences": table.difference_rows()}
+    return {"rows": rows, "differences": table.difference_rows(), **size(table)}
 
 
 def curve(run: lk.Run) -> list[dict[str, float]]:
@@ -83,7 +83,7 @@ def lab_1() -> dict[str, Any]:
         gain = paired_difference(each, scores["zero-shot"], "rouge1")
         row |= each.row() | {"rouge1_gain": gain.mean, "rouge1_gain_interval": [gain.low, gain.high]}
         rows.append(row)
-    return {"rows": rows, "dialogues": len(ids)}
+    return {"rows": rows, "dialogues": len(ids), "steps": 0}
 
 
 def lab_2() -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,8 +32,17 @@ app = typer.Typer(
 )
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        print(version("labkit"))
+        raise typer.Exit
+
+
 @app.callback()
-def top(debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False) -> None:
+def top(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+    _: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
+) -> None:
     """Take the options that stand before the command."""
 
 
@@ -93,7 +103,7 @@ def evaluate(
     run: Annotated[
         Path | None, typer.Argument(help="Folder of a run, which knows its model; without it --model is scored.")
     ] = None,
-    model: opt.Model = "nano",
+    model: opt.BaseModel = None,
     data: opt.Data = "nano",
     columns: opt.Columns = None,
     lead: Annotated[bool, typer.Option("--lead", help="Score the first two turns instead of a model.")] = False,
@@ -109,8 +119,10 @@ def evaluate(
 
     if run and lead:
         raise LabError(f"--lead is no model, and {run} is one: score one at a time")
+    if model and (run or lead):
+        raise LabError(f"--model {model} has no effect beside {run or '--lead'}: leave it out")
     dialogues = load_data(data, columns)
-    used = None if lead else open_model(run, model, device, precision)
+    used = None if lead else open_model(run, model or "nano", device, precision)
     evaluation = opt.built(Evaluation, options)
     scores = score_model(used, dialogues, evaluation)
     read = list(dialogues.head(test=evaluation.rows).test["dialogue"])
@@ -205,6 +217,8 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
                 "model": (config.get("model") or {}).get("name"),
                 "data": (config.get("data") or {}).get("name"),
                 "seed": config.get("seed"),
+                "steps": (config.get("training") or {}).get("steps"),
+                "rows": (config.get("evaluation") or {}).get("rows"),
                 "finished": run.finished,
                 "rouge1": run.scores.average("rouge1") if run.finished else None,
             }
@@ -216,10 +230,15 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     if not found:
         shown.print(f"There are no runs in {out}: `labkit compare` makes some.")
         return
-    table = Table("run", "method", "model", "data", "seed", "ROUGE-1")
+    table = Table("run", "method", "model", "data", "seed", "steps", "rows", "ROUGE-1")
     for row in found:
         score = f"{row['rouge1']:.3f}" if row["finished"] else "not finished"
-        told = (Path(row["run"]).name, *(row[name] for name in ("label", "model", "data", "seed")), score)
+        told = (
+            Path(row["run"]).name,
+            *(row[name] for name in ("label", "model", "data", "seed", "steps")),
+            row["rows"] or "all",
+            score,
+        )
         table.add_row(*(escape("" if each is None else str(each)) for each in told))
     shown.print(table)
     shown.print(f"The runs are in {out}.", markup=False, highlight=False)

@@ -123,7 +123,7 @@ def compare(
     model: str | Model = "nano",
     data: Dialogues | None = None,
     *,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | int = (0,),
     training: Training | None = None,
     evaluation: Evaluation | None = None,
     root: str | Path = RUNS,
@@ -136,7 +136,7 @@ def compare(
         methods: What to compare with the baseline and the untouched base.
         model: Name of the base, loaded only if something has to be run, or a loaded base.
         data: Dialogues; the embedded corpus unless given.
-        seeds: Each method is trained once a seed; the table shows the means.
+        seeds: Each method is trained once a seed; the table shows the means. 3 is short for (0, 1, 2).
         training: How long and how fast.
         evaluation: On what, and how summaries are written.
         root: Folder of the runs.
@@ -152,6 +152,11 @@ def compare(
     from labkit.dialogues import load_dialogues
 
     data = data or load_dialogues()
+    if not isinstance(methods, Sequence) or not all(isinstance(each, Method) for each in methods):
+        raise LabError(f"methods is {methods!r}: give a list of methods, such as [LoRA(rank=8)]")
+    if not isinstance(data, Dialogues):
+        raise LabError(f"data is {data!r}: give dialogues, such as load_dialogues('nano')")
+    seeds = range(seeds) if isinstance(seeds, int) else seeds
     if not seeds:
         raise LabError("no seed is given: use one or more")
     labels = [method.label for method in methods]

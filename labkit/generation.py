@@ -1,6 +1,6 @@
 """Write summaries and other answers: in batches, sorted by length, with a cache, the same for every model."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,7 +13,7 @@ BATCH = 64
 
 def summarize(
     model: Model,
-    dialogues: list[str],
+    dialogues: Sequence[str],
     prompt: Prompt = ZERO_SHOT,
     *,
     beams: int = 1,
@@ -41,10 +41,14 @@ def summarize(
     Example:
         >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\n#Person2#: At six."])
     """
+    if isinstance(dialogues, str) or not isinstance(prompt, Prompt):
+        raise LabError(
+            "dialogues is a list of texts and prompt a Prompt: write summarize(model, [text], Prompt('...'))"
+        )
     for number, dialogue in enumerate(dialogues, 1):
         if not dialogue.strip():
             raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
-    ids = encode_prompts(model.tokenizer, dialogues, model.room, prompt).ids
+    ids = encode_prompts(model.tokenizer, list(dialogues), model.room, prompt).ids
     return generate(model, ids, beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
 
 

@@ -107,12 +107,27 @@ COST = ("", "trainable", "share", "training", "peak memory", "on disk")
 
 
 def html_table(rows: list[dict[str, Any]]) -> str:
-    """A comparison as one HTML table, for a notebook."""
-    head = "".join(f"<th>{escape(title)}</th>" for title in (*QUALITY, *COST[1:]))
-    lines = ([*quality_cells(row), *cost_cells(row)[1:]] for row in rows)
-    cell = '<td style="white-space: nowrap">{}</td>'
-    body = "".join("<tr>" + "".join(cell.format(escape(text)) for text in line) + "</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    """A comparison as one HTML table, for a notebook; columns that nothing is known for are left out."""
+    lines = [(*QUALITY, *COST[1:]), *([*quality_cells(row), *cost_cells(row)[1:]] for row in rows)]
+    known = [column for column in zip(*lines, strict=True) if any(column[1:])]
+    head, *body = ([escape(text) for text in line] for line in zip(*known, strict=True))
+    cells = "".join(
+        "<tr>" + "".join(f'<td style="white-space: nowrap">{text}</td>' for text in line) + "</tr>" for line in body
+    )
+    titles = "".join(f"<th>{text}</th>" for text in head)
+    notes = "".join(f"<p>{escape(note)}</p>" for note in cut_notes(rows))
+    return f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>{notes}"
+
+
+def cut_notes(rows: list[dict[str, Any]]) -> list[str]:
+    """A line for each model that could not read all dialogues in full."""
+    cuts = [(row["label"], row.get("train_cut") or 0, row.get("test_cut") or 0) for row in rows]
+    lost = "were too long for the model, and lost their oldest turns."
+    return [
+        f"{label}: {train:.0f} train and {test:.0f} test dialogues {lost}"
+        for label, train, test in cuts
+        if train or test
+    ]
 
 
 def _interval(mean: float, interval: list[float], sign: str = "") -> str:

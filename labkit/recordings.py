@@ -19,11 +19,15 @@ class Recorded:
         name: Its file in data/recorded.
         rows: What `Comparison.rows` gave.
         environment: Versions, commit and hardware.
+        dialogues: How many of the test split were summarized.
+        steps: Of the longest training; 0 if nothing was trained.
     """
 
     name: str
     rows: list[dict[str, Any]]
     environment: dict[str, Any]
+    dialogues: int
+    steps: int
 
     def plot(self) -> Any:
         """ROUGE-1 of every line with its interval, as a plotly figure."""
@@ -36,7 +40,8 @@ class Recorded:
 
         cores = self.environment.get("hardware", {}).get("cores")
         seeds = max(row["seeds"] for row in self.rows)
-        told = f"{seeds} {'seed' if seeds == 1 else 'seeds'}, {cores} cores"
+        trained = f"{seeds} {'seed' if seeds == 1 else 'seeds'}, up to {self.steps} steps, " if self.steps else ""
+        told = f"{trained}{self.dialogues} test dialogues, {cores} cores"
         return f"<p>Ours, recorded: {told}.</p>{html_table(self.rows)}"
 
 
@@ -44,16 +49,18 @@ def recorded(name: str) -> Recorded:
     """A recorded comparison.
 
     Args:
-        name: One of `recorded_names`.
+        name: One of `recorded_names`, of a comparison.
 
     Returns:
         Its rows, which a notebook shows as a table.
 
     Raises:
-        LabError: There is no such recording.
+        LabError: There is no such recording, or it is none of a comparison.
     """
     told = read(name)
-    return Recorded(name, told["rows"], told["environment"])
+    if not {"rows", "dialogues", "steps"} <= told.keys():
+        raise LabError(f"{name} is no comparison: see what it holds with labkit.recordings.read({name!r})")
+    return Recorded(name, told["rows"], told["environment"], told["dialogues"], told["steps"])
 
 
 def recorded_names() -> list[str]:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from labkit.plots import COST, QUALITY, cost_cells, quality_cells
+from labkit.plots import COST, QUALITY, cost_cells, cut_notes, quality_cells
 
 
 def print_comparison(comparison: Any) -> None:
@@ -25,7 +25,5 @@ def print_comparison(comparison: Any) -> None:
     out.print("ROUGE is the mean over the references; ± is half of the 95 % interval over the test dialogues.")
     if max(row["seeds"] for row in rows) == 1:
         out.print("An interval tells of other dialogues like these; --seeds 3 also averages over three trainings.")
-    for row in rows:
-        if row["train_cut"] or row["test_cut"]:
-            lost = f"{row['train_cut'] or 0:.0f} train and {row['test_cut'] or 0:.0f} test dialogues"
-            out.print(f"{row['label']}: {lost} were too long for the model, and lost their oldest turns.", markup=False)
+    for note in cut_notes(rows):
+        out.print(note, markup=False)

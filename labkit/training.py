@@ -86,8 +86,8 @@ def train(
         stopped: Asked after each step whether to save a checkpoint and stop.
 
     Returns:
-        seconds, peak_memory_mib, steps, train_cut (rows that lost turns or the
-        end of their summary), and the best validation loss.
+        train_seconds, peak_memory_mib, steps, train_cut (rows that lost turns or the end of their summary), and the
+        validation loss of the weights that were kept: the best with patience, else the last.
 
     Raises:
         LabError: The model has no method, there are no rows, the run was not started, or the loss is no number any
@@ -119,12 +119,13 @@ def train(
     model.net.eval()
     save(model, run)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+    last = next(line["validation_loss"] for line in reversed(run.history) if "validation_loss" in line)
     result = {
         "train_seconds": round(history.seconds, 1),
         "peak_memory_mib": round(peak.mib),
         "steps": trainer.state.global_step,
         "train_cut": cut,
-        "validation_loss": trainer.state.best_metric,
+        "validation_loss": trainer.state.best_metric if training.patience else last,
     }
     write_json(run.folder / "training.json", result)
     return result

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -237,7 +238,14 @@ def test_prints_tables_that_fit_a_terminal(
     assert "There are no runs" in say("runs").out
 
 
-def test_lists_a_run_with_the_dials_that_were_turned(say: Say, tiny: Model, data_folder: str, tmp_path: Path) -> None:
+def test_says_its_version(say: Say) -> None:
+    assert say("--version").out.strip() == version("labkit")
+
+
+def test_lists_a_run_with_the_dials_that_were_turned(
+    say: Say, tiny: Model, data_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     made = ["--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--out", str(tmp_path)]
     assert say("train", *made).code == 0
     assert "lora rank=2" in say("runs", "--out", str(tmp_path)).out
@@ -344,6 +352,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "summarize Hello --run DATA",
         "summarize FEW --model TINY",
         "summarize nofile.txt --model TINY",
+        "evaluate --lead --model TINY --data DATA",
         "summarize",
         "params --model unknown",
         "params --model NO_OBJECT",

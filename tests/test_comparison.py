@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -273,3 +274,18 @@ def test_leaves_a_training_that_blew_up_unfinished(tiny: Model, tiny_data: Dialo
     assert (folder / "config.json").is_file()
     assert not (folder / "scores.json").exists()
     assert not (folder / "adapter").exists()
+
+
+@pytest.mark.parametrize(
+    ("methods", "data", "line"),
+    [
+        (["lora"], None, "methods is ['lora']: give a list of methods, such as [LoRA(rank=8)]"),
+        (LoRA(), None, "give a list of methods"),
+        ([LoRA], None, "give a list of methods"),
+        ([LoRA()], "nano", "data is 'nano': give dialogues, such as load_dialogues('nano')"),
+    ],
+)
+def test_what_is_no_method_and_no_dialogues_is_refused(methods: Any, data: Any, line: str) -> None:
+    with pytest.raises(LabError, match=re.escape(line)) as caught:
+        compare(methods, "nano", data)
+    assert "\n" not in str(caught.value)

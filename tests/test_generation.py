@@ -169,3 +169,9 @@ def test_examples_and_virtual_tokens_cost_turns(tiny: Model) -> None:
     zero, few = (*turns_cut(tiny, [turns]), *turns_cut(tiny, [turns], FEW))
     (both,) = turns_cut(soft, [turns], FEW)
     assert 0 < zero < few < both < 60
+
+
+def test_one_text_instead_of_a_list_is_refused(tiny: Model) -> None:
+    for asked in (("#Person1#: Hello.",), (["#Person1#: Hello."], "In short.")):
+        with pytest.raises(LabError, match="dialogues is a list of texts and prompt a Prompt"):
+            summarize(tiny, *asked)  # type: ignore[arg-type]

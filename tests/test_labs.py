@@ -1,11 +1,13 @@
 """The labs as they are committed; running them is nbmake's part."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 LABS = sorted((Path(__file__).parent.parent / "labs").glob("*.ipynb"))
+EXPERIMENTS = tuple(f"checks.{name}(" for name in ("compared", "overfits", "better_wording", "errors_counted"))
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
@@ -27,10 +29,35 @@ def test_has_cells_of_ten_lines_at_most(lab: Path) -> None:
 
 
 @pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
-def test_asserts_that_the_answers_of_its_exercises_are_right(lab: Path) -> None:
+def test_asserts_what_the_checks_of_its_exercises_say(lab: Path) -> None:
     for cell in json.loads(lab.read_text(encoding="utf-8"))["cells"]:
         if cell["cell_type"] == "code" and cell["source"][-1].startswith("checks."):
-            assert cell["metadata"]["nbmake"]["post_cell_execute"] == ["assert _"]
+            experiment = cell["source"][-1].startswith(EXPERIMENTS)  # nobody does it in a test
+            expected = "assert not _" if experiment else "assert _"
+            assert cell["metadata"]["nbmake"]["post_cell_execute"] == [expected]
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_has_exercises_with_time_check_hint_and_solution(lab: Path) -> None:
+    text = "".join("".join(cell["source"]) + "\n" for cell in json.loads(lab.read_text(encoding="utf-8"))["cells"])
+    exercises = re.split(r"^\*\*\d\. ", text.split("## Exercises")[1], flags=re.MULTILINE)[1:]
+    assert 2 <= len(exercises) <= 3
+    for exercise in exercises:
+        assert re.match(r"[^*]+ \(\d+ minutes\)\.\*\*", exercise)
+        assert all(part in exercise for part in ("checks.", "<summary>Hint", "<summary>Solution")), exercise[:60]
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_has_lines_of_120_characters_at_most_where_they_can_be_broken(lab: Path) -> None:
+    for cell in json.loads(lab.read_text(encoding="utf-8"))["cells"]:
+        lines = "".join(cell["source"]).split("\n")
+        unbroken = ("|", "](http", " --> ")  # tables, links, diagrams
+        assert [line for line in lines if len(line) > 120 and not any(part in line for part in unbroken)] == []
+
+
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_tells_mistakes_as_pairs_of_a_number_and_what_to_say(lab: Path) -> None:
+    assert "mistakes = {" not in lab.read_text(encoding="utf-8")  # which only a wrong answer would find out
 
 
 def test_there_is_a_lab() -> None:

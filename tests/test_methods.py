@@ -428,6 +428,12 @@ def test_loras_change_is_b_times_a_scaled_by_alpha_over_rank(method: LoRA, scale
         torch.testing.assert_close(layer(x), layer.base_layer(x) + scale * x @ a.T @ b.T, rtol=0, atol=1e-5)
 
 
+def test_targets_may_be_a_list_or_text() -> None:
+    assert LoRA(targets=["q", "v"]) == LoRA(targets="q, v") == LoRA()  # type: ignore[arg-type]
+    assert LoRA(targets="all") == LoRA(targets=("all",))  # type: ignore[arg-type]
+    assert hash(LoRA(targets=["q", "v"])) == hash(LoRA())  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("targets", [("q",), ("v", "wo"), ("wi_0", "wi_1"), ("all",)])
 def test_lora_adapts_the_targets_and_nothing_else(targets: tuple[str, ...], tiny: Model) -> None:
     net = attach(tiny, LoRA(rank=2, targets=targets)).net

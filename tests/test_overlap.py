@@ -58,3 +58,8 @@ def test_marks_a_subsequence_with_each_reference() -> None:
 def test_refuses_to_mark_by_what_it_does_not_know(by: Any) -> None:
     with pytest.raises(LabError, match=r"marks nothing: use 1 or more words in a row"):
         overlap("a", ["a"], by)
+
+
+def test_one_reference_that_is_no_list_is_refused() -> None:
+    with pytest.raises(LabError, match="references is the text 'Ann booked': give a list of texts"):
+        overlap("Ann books", "Ann booked")

@@ -1,7 +1,6 @@
 """What the README shows is what was recorded."""
 
 import json
-import re
 from typing import Any
 
 from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
@@ -9,6 +8,12 @@ from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
 from labkit.parameters import shape_of
 
 PAGE = ROOT / "README.md"
+
+
+def prose(lab: str) -> str:
+    """The text of a lab in one line."""
+    cells = json.loads((ROOT / "labs" / f"{lab}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return " ".join(" ".join("".join(cell["source"]) for cell in cells).split())
 
 
 def test_the_readme_shows_the_recorded_table() -> None:
@@ -40,14 +45,14 @@ def test_every_method_is_worth_what_it_costs() -> None:
 
 
 def test_lab_0_tells_the_recorded_gains() -> None:
-    lab = (ROOT / "labs" / "00_start_here.ipynb").read_text(encoding="utf-8")
+    lab = prose("00_start_here")
     rows = json.loads((RECORDED.parent / "lab_0.json").read_text(encoding="utf-8"))["rows"]
     gains = [f"{row['rouge1_gain']:+.3f}".replace("0.", ".") for row in rows if row["method"] == "lora"]
     assert "gained {} with rank 8, {} with rank 2 and {} with rank 1".format(*gains) in lab
 
 
 def test_lab_5_tells_the_recorded_figures() -> None:
-    lab = (ROOT / "labs" / "05_the_peft_family.ipynb").read_text(encoding="utf-8")
+    lab = prose("05_the_peft_family")
     told = json.loads((RECORDED.parent / "lab_5.json").read_text(encoding="utf-8"))
     means = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
     assert f"LoRA {means['lora']}, DoRA {means['lora dora=True']}, rsLoRA {means['lora rslora=True']}." in lab
@@ -56,8 +61,33 @@ def test_lab_5_tells_the_recorded_figures() -> None:
         mean, low, high = (
             f"{each:+.3f}".replace("0.", ".", 1) for each in (changes[label]["rouge1"], *changes[label]["interval"])
         )
-        assert re.search(rf"{re.escape(mean)}(\s|\\n|\W)+\[{re.escape(low)}, {re.escape(high)}\]", lab), label
+        assert f"{mean} [{low}, {high}]" in lab
         assert not changes[label]["real"]
+
+
+def test_lab_7_tells_the_recorded_figures() -> None:
+    lab = prose("07_the_real_thing")
+    told = json.loads((RECORDED.parent / "lab_7.json").read_text(encoding="utf-8"))
+    mean = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
+    assert f"LoRA is ahead of full fine-tuning in ROUGE-1, {mean['lora']} against {mean['full']}" in lab
+    assert f"nothing is above lead-2, {mean['lead-2']}." in lab
+    assert f"over the base's {mean['base']}" in lab
+    behind = {each["label"]: each for each in told["differences"] if each["against"] == "lead-2"}
+    assert max(each["rouge1"] for each in behind.values()) < 0
+    assert {label for label, each in behind.items() if not each["real"]} == {"lora"}
+    full, lora = (next(row for row in told["rows"] if row["label"] == label) for label in ("full", "lora"))
+    pairs = [b > a for a in full["rouge1_seeds"] for b in lora["rouge1_seeds"]]
+    assert (sum(pairs), len(pairs)) == (8, 9)
+    losses = [round(row["validation_loss"], 2) for row in (full, lora)]
+    assert f"{losses[0]:.2f} for full" in lab
+    assert f"{losses[1]:.2f} for LoRA" in lab
+    (ahead,) = (each for each in told["differences"] if (each["label"], each["against"]) == ("lora", "full"))
+    low, high = ahead["interval"]
+    assert f"{ahead['rouge1']:+.3f} [{low:+.3f}, {high:+.3f}]".replace("0.", ".") in lab
+    tokens = told["tokens"]
+    assert (
+        f"{tokens['mean']:.0f} tokens on average, {tokens['share_95']} or fewer for 95 %, and {tokens['most']}" in lab
+    )
 
 
 def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:

@@ -270,6 +270,19 @@ def test_stops_at_a_learning_rate_that_blows_the_weights_up(tiny: Model, tiny_da
     assert not (tmp_path / "run" / "model").exists()
 
 
+def test_without_patience_the_last_weights_are_kept_and_so_is_their_loss(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    tea = Dataset.from_dict(tiny_data.train.to_dict() | {"summaries": [["tea tea tea tea"]] * len(tiny_data.train)})
+    data = Dialogues("tea", tea, tiny_data.validation, tiny_data.test)
+    dials: dict[str, Any] = {"steps": 60, "validations": 30, "batch_size": 4, "learning_rate": 0.05}
+    model, run, result = fit(tiny, data, tmp_path / "run", FullFineTuning(), **dials)
+    losses = [line["validation_loss"] for line in run.history if "validation_loss" in line]
+    assert losses[-1] > min(losses) + 0.1
+    assert result["validation_loss"] == losses[-1]
+    assert validation_loss(model, data) == pytest.approx(losses[-1], abs=1e-4)
+
+
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
 def test_stops_early_and_gives_the_best_weights_back(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method

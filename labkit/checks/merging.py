@@ -1,4 +1,4 @@
-"""Lab 4: an adapter that was merged into the weights writes what it wrote beside them."""
+"""Lab 3: an adapter that was merged into the weights writes what it wrote beside them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -141,6 +141,8 @@ def _open(base: Model, method: Method, folder: Path) -> Any:
 
 
 def _check(base: Model, method: Method) -> None:
+    if not isinstance(method, Method):
+        raise LabError(f"{method!r} is no method: give one with its dials, such as LoRA(rank=8)")
     if base.method is not None:
         raise LabError(f"{base.name} already has {base.method.label}: attach to the base model instead")
     method.check(shape_of_net(base.net, base.name))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from labkit.errors import LabError
 from labkit.methods.base import Method
-from labkit.methods.lora import LINEARS, check_alpha, check_targets
+from labkit.methods.lora import LINEARS, check_alpha, checked_targets
 from labkit.parameters import Linear, Shape
 
 
@@ -43,7 +43,7 @@ class AdaLoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        check_targets(self.targets)
+        object.__setattr__(self, "targets", checked_targets(self.targets))
         check_alpha(self.alpha)
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")

@@ -38,7 +38,7 @@ class LoRA(Method):
     Attributes:
         rank: Width of the bottleneck between A and B, 1 to the width of the narrowest target.
         alpha: The change is scaled by alpha / rank; twice the rank unless given.
-        targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all".
+        targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all"; a list or "q,v" will do, too.
         dropout: Share of the input to A that is dropped while training, 0 to below 1.
         bias: Which biases train too: "none", "all" or "lora_only". T5's layers have none, so nothing changes there.
         rslora: Scale by alpha / sqrt(rank) instead (Kalajdzievski 2023, arXiv:2312.03732).
@@ -65,7 +65,7 @@ class LoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        check_targets(self.targets)
+        object.__setattr__(self, "targets", checked_targets(self.targets))
         check_alpha(self.alpha)
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")
@@ -171,13 +171,16 @@ def _within(layer: Linear, part: str) -> bool:
     return part == layer.name or bool(re.search(places.PARTS.get(part, "^$"), layer.path))
 
 
-def check_targets(targets: tuple[str, ...]) -> None:
-    """Raise LabError if a target is no linear layer of T5, or there is none."""
-    unknown = [target for target in targets if target not in (*LINEARS, "all")]
-    if unknown or not targets:
+def checked_targets(targets: Any) -> tuple[str, ...]:
+    """The targets, from a tuple, a list or "q,v"; LabError if one is no linear layer of T5, or there is none."""
+    given = targets.split(",") if isinstance(targets, str) else targets
+    named = tuple(target.strip() for target in given)
+    unknown = [target for target in named if target not in (*LINEARS, "all")]
+    if unknown or not named:
         raise LabError(
             f"unknown LoRA target {', '.join(unknown) or '(none given)'}: use all, or some of {', '.join(LINEARS)}"
         )
+    return named
 
 
 def check_alpha(alpha: float | None) -> None:

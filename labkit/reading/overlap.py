@@ -52,7 +52,7 @@ def overlap(summary: str, references: Sequence[str], by: By = 1) -> list[Word]:
         with `by="lcs"` by ROUGE-L's.
 
     Raises:
-        LabError: `by` is neither "lcs" nor 1 or more.
+        LabError: `by` is neither "lcs" nor 1 or more, or references is no list.
 
     Example:
         >>> [word.stem for word in overlap("Tom is late.", ["Tom came late."])]
@@ -60,6 +60,8 @@ def overlap(summary: str, references: Sequence[str], by: By = 1) -> list[Word]:
     """
     if by != "lcs" and (not isinstance(by, int) or by < 1):
         raise LabError(f'by={by!r} marks nothing: use 1 or more words in a row, or "lcs"')
+    if isinstance(references, str):
+        raise LabError(f"references is the text {references[:30]!r}: give a list of texts")
     own = words(summary)
     stems = [word.stem for word in own]
     others = [[word.stem for word in words(text)] for text in references]
