@@ -23,7 +23,7 @@ class PTuning(Method):
     """
 
     name: ClassVar[str] = "p-tuning"
-    learning_rate: ClassVar[float] = 1e-2
+    learning_rate: ClassVar[float] = 3e-3
 
     tokens: int = 20
     hidden: int = 128
