@@ -13,7 +13,8 @@ def ranks(model: Model) -> dict[str, int]:
     """The rank of each adapted layer.
 
     Args:
-        model: With LoRA or AdaLoRA; the latter's ranks are 0 before it is trained, as its E starts at zero.
+        model: With LoRA or AdaLoRA; the latter's ranks are 0 before it is trained, as its E starts at zero. PiSSA that
+            was saved is a LoRA of twice the rank.
 
     Returns:
         Ranks by names such as "encoder 0 self-attention q", in the order of the network.

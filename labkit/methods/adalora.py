@@ -34,7 +34,7 @@ class AdaLoRA(Method):
     """
 
     name: ClassVar[str] = "adalora"
-    learning_rate: ClassVar[float] = 5e-3
+    learning_rate: ClassVar[float] = 3e-2
 
     rank: int = 8
     start: int = 12

@@ -41,7 +41,7 @@ class Selective(Method):
     """
 
     name: ClassVar[str] = "selective"
-    learning_rate: ClassVar[float] = 1e-3
+    learning_rate: ClassVar[float] = 3e-3
 
     part: str = "decoder"
     layers: str = "last 1"

@@ -10,6 +10,7 @@ budget   start  ------.
 from pathlib import Path
 from typing import Any
 
+import torch
 from peft import AdaLoraModel
 from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from transformers import TrainerCallback
@@ -34,8 +35,6 @@ class AdaLora(AdaLoraModel):  # type: ignore[misc]
 
     def penalty(self) -> Any:
         """Mean distance of A A^T and B^T B from the unit matrix, times its weight in the config."""
-        import torch
-
         name = self.trainable_adapter_name
         norms = []
         for path, weight in self.model.named_parameters():
@@ -57,7 +56,7 @@ class Allocation(TrainerCallback):  # type: ignore[misc]
         self.left: dict[str, list[bool]] | None = None  # what the step before left
         self.config.total_step = steps
         self.config.tinit = steps // 10  # the averages and the learning rate come up first
-        # what is left is trained as long again; and two steps come before the last cut, or nothing is known by then
+        # what is left is trained as long again; and a step comes before the last cut, or nothing is known by then
         self.config.tfinal = min(steps // 2, steps - 2)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
