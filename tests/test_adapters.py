@@ -8,6 +8,7 @@ import torch
 from made_runs import made_run
 from transformers import T5ForConditionalGeneration
 
+from labkit.adapters.merging import merge
 from labkit.adapters.mixing import UNCHANGED, Mixed
 from labkit.adapters.together import Adapters, together
 from labkit.dialogues import Dialogues
@@ -288,6 +289,17 @@ def test_the_tasks_of_one_run_are_adapters_of_their_own(
     assert both.summarize(dialogues[:3] * 2, names, max_new_tokens=6) == [*first, *second]
     with pytest.raises(LabError, match="has 2 tasks to choose from, and no number 2"):
         together(tiny, {"first": run}, tasks={"first": 2})
+
+
+def test_adapters_of_one_network_are_merged_into_copies_with_different_revisions(
+    tiny: Model, tiny_data: Dialogues, dialogues: list[str], tmp_path: Path
+) -> None:
+    runs = {name: made_run(tmp_path / name, tiny, LoRA(), tiny_data, seed=seed) for seed, name in enumerate("ab")}
+    shared = together(tiny, runs)
+    copies = {name: merge(shared.use(name)) for name in shared.names}
+    assert copies["a"].revision != copies["b"].revision
+    for name, merged in copies.items():
+        assert summarize(merged, dialogues, max_new_tokens=6) == shared.summarize(dialogues, name, max_new_tokens=6)
 
 
 def test_a_layer_that_an_adapter_leaves_alone_computes_as_the_base_does(

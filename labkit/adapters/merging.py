@@ -75,12 +75,12 @@ def _difference(model: Model, net: Any) -> float:
 
 
 def _digest(net: Any) -> str:
-    """The first 16 hex digits of SHA-256 over the weights of the adapter."""
+    """The first 16 hex digits of SHA-256 over the weights of the adapter that is in use."""
     from peft import get_peft_model_state_dict
 
     digest = hashlib.sha256()
     with quiet():
-        weights = get_peft_model_state_dict(net, save_embedding_layers=False)
+        weights = get_peft_model_state_dict(net, adapter_name=net.active_adapter, save_embedding_layers=False)
     for weight in weights.values():
         digest.update(weight.detach().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
