@@ -75,7 +75,7 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
     made, fitting = list[Method](), set[str]()
     for name in names:
         known = _dials(METHODS[name]) if name in METHODS else {}
-        made.append(make_method(name, **{field.name: _value(field, options[each]) for each, field in known.items()}))
+        made.append(make_method(name, **{field.name: options[each] for each, field in known.items()}))
         fitting |= known.keys()
     for parameter in dials():
         if parameter.name not in fitting and options[parameter.name] is not None:
@@ -129,10 +129,3 @@ def _option(name: str, field: Field[Any], default: Any, panel: str, told: str) -
 
 def _shown(default: Any) -> str:
     return ",".join(default) if isinstance(default, tuple) else str(default)
-
-
-def _value(field: Field[Any], given: Any) -> Any:
-    """The value of a dial as its dataclass takes it."""
-    if get_origin(field.type) is tuple and given is not None:
-        return tuple(part.strip() for part in given.split(","))
-    return given

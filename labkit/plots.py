@@ -83,8 +83,8 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
 
 def quality_cells(row: dict[str, Any]) -> list[str]:
     """How good: the columns of `QUALITY`."""
-    measures = [_interval(row[m], row[f"{m}_interval"]) for m in ("rouge1", "rouge2", "rougeL")]
-    gain = _interval(row["rouge1_gain"], row["rouge1_gain_interval"], "+") if "rouge1_gain" in row else ""
+    measures = [with_interval(row[m], row[f"{m}_interval"]) for m in ("rouge1", "rouge2", "rougeL")]
+    gain = with_interval(row["rouge1_gain"], row["rouge1_gain_interval"], "+") if "rouge1_gain" in row else ""
     return [str(row["label"]), *measures, gain]
 
 
@@ -130,7 +130,7 @@ def cut_notes(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _interval(mean: float, interval: list[float], sign: str = "") -> str:
+def with_interval(mean: float, interval: list[float], sign: str = "") -> str:
     """A mean with half the width of its interval, without the leading zeros: ".306 ±.009"."""
     half = (interval[1] - interval[0]) / 2
     return f"{mean:{sign}.3f} ±{half:.3f}".replace("0.", ".")

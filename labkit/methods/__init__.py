@@ -68,7 +68,7 @@ def make_method(name: str, **dials: Any) -> Method:
 
 def from_dials(dials: Mapping[str, Any]) -> Method:
     """The method that `Method.dials` described."""
-    rest = {name: tuple(value) if isinstance(value, list) else value for name, value in dials.items()}
+    rest = dict(dials)
     return make_method(str(rest.pop("method")), **rest)
 
 
