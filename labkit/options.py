@@ -98,10 +98,10 @@ def _dials(method: type[Method]) -> dict[str, Field[Any]]:
 
 def _dial(name: str, owners: dict[type[Method], Field[Any]]) -> inspect.Parameter:
     """One option for the dials of one name; where they are not the same, its help says whose is what."""
-    told = {method.name: _told(method, field, None) for method, field in owners.items()}
-    first, *others = told.values()
-    same = all(other == first for other in others)
-    text = first if same else " ".join(f"{method}: {one}" for method, one in told.items())
+    told = dict[str, list[str]]()
+    for method, field in owners.items():
+        told.setdefault(_told(method, field, None), []).append(method.name)
+    text = " ".join(f"{', '.join(names)}: {one}" for one, names in told.items()) if len(told) > 1 else next(iter(told))
     method, field = next(iter(owners.items()))
     return _option(name, field, None, f"Dials of {method.name}", text)
 
