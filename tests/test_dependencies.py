@@ -22,5 +22,7 @@ def test_every_imported_package_is_a_declared_dependency() -> None:
             elif isinstance(node, ast.ImportFrom):
                 imported.add((node.module or "").split(".")[0])
     where = packages_distributions()
-    needed = {name for module in imported - sys.stdlib_module_names - {"labkit"} for name in where.get(module, [module])}
+    needed = {
+        name for module in imported - sys.stdlib_module_names - {"labkit"} for name in where.get(module, [module])
+    }
     assert {name.replace("_", "-") for name in needed} <= declared
