@@ -55,9 +55,10 @@ def beside(run: Run, base: lk.Model) -> dict[str, Any]:
         moved = {"dialogues": rows, "tasks": tasks[:: len(tasks) // DIALOGUES]}
         found = lk.forgetting(base, {"run": model}, tasks)
         hidden = {name: lk.hidden_changes(base, model, each).rows() for name, each in moved.items()}
-        write_json(kept, {"right": found.of("run").tolist(), "base": found.of("base").tolist(), "hidden": hidden})
-    told: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
-    return told
+        told = {"right": found.of("run").tolist(), "base": found.of("base").tolist(), "hidden": hidden}
+        write_json(kept, told | ({"ranks": lk.ranks(model)} if isinstance(model.method, lk.AdaLoRA) else {}))
+    read: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))
+    return read
 
 
 def forgot(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -127,6 +128,8 @@ def main(seeds: int, part: str) -> None:
             line |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
             line |= forgot(told) | {"step_seconds": steps[entry.label]}
             line |= {"hidden": {where: moved(told, where) for where in told[0]["hidden"]}}
+            if "ranks" in told[0]:
+                line["ranks"] = [each["ranks"] for each in told]
         rows.append(line)
     found = {"rows": rows, "latency_merged": seconds["lora, merged"], **size(table)}
     found |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}

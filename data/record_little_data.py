@@ -66,6 +66,7 @@ def main(seeds: int, part: str) -> None:
         curves.append(line(method, found, seed, dialogues=64, against=name) | {"history": curve(found)})
     if parts == 1:
         told = {"rows": rows, "overfitting": curves, "dialogues": 200, "steps": STOPPING.steps}
+        told |= {"all": len(lk.load_dialogues().train)}
         told |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
         write_json(HERE / "recorded" / "little_data.json", told, indent=None)
 
