@@ -21,6 +21,7 @@ from labkit.methods import (
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
+    LlamaAdapter,
     LoRA,
     Method,
     MultitaskPromptTuning,
@@ -67,6 +68,9 @@ CASES: dict[str, Method] = {
     "prefix tuning": PrefixTuning(tokens=5),
     "prefix tuning cross": PrefixTuning(tokens=5, cross=True),
     "prefix tuning mlp": PrefixTuning(tokens=5, mlp=6),
+    "llama-adapter": LlamaAdapter(tokens=5),
+    "llama-adapter one layer": LlamaAdapter(tokens=5, layers="last 1"),
+    "llama-adapter encoder": LlamaAdapter(tokens=5, layers="all", encoder=True),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
@@ -82,6 +86,7 @@ every_adapter = pytest.mark.parametrize(
     [method for method in CASES.values() if method.name != "full"],
     ids=[name for name in CASES if name != "full"],
 )
+ADDITIVE = Bottleneck | PrefixTuning | LlamaAdapter | PromptTuning | PTuning | MultitaskPromptTuning
 every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], ids=LORA)
 
 
@@ -365,7 +370,7 @@ def test_what_can_be_merged_writes_the_same_as_a_plain_network(
 ) -> None:
     model = attach(tiny, method)
     disturb(model)
-    if isinstance(method, FullFineTuning | Bottleneck | PrefixTuning | PromptTuning | PTuning | MultitaskPromptTuning):
+    if isinstance(method, FullFineTuning | ADDITIVE):
         with pytest.raises(LabError, match=r"cannot be merged, .*: merge a model with LoRA"):
             merge(model)
         return
