@@ -333,6 +333,25 @@ def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model,
     assert torch.equal(off, base)
 
 
+@every_adapter
+def test_what_is_taken_off_leaves_the_base_as_it_was_found(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    # peft unloads no soft prompt: there is nothing of it inside the network
+    net = model.net.get_base_model() if method.virtual_tokens else model.net.unload()
+    found, base = ({name: type(module) for name, module in one.named_modules()} for one in (net, tiny.net))
+    assert found == base
+    left, before = net.state_dict(), tiny.net.state_dict()
+    assert list(left) == list(before)
+    assert all(torch.equal(left[name], before[name]) for name in before)
+    assert all(one.config == other.config for one, other in zip(attentions(net), attentions(tiny.net), strict=True))
+    assert torch.equal(logits(tiny, tiny_data, net), logits(tiny, tiny_data))
+
+
+def attentions(net: Any) -> list[Any]:
+    return [module for name, module in net.named_modules() if name.endswith("Attention")]
+
+
 @every_method
 def test_gradient_checkpointing_changes_no_gradient(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
     def gradients() -> dict[str, torch.Tensor]:
