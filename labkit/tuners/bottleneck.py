@@ -93,5 +93,9 @@ class BottleneckModel(BaseTuner):  # type: ignore[misc]
         else:
             setattr(parent, target_name, BottleneckLayer(target, adapter_name, peft_config))
 
+    def _replace_module(self, parent: nn.Module, name: str, module: nn.Module, layer: nn.Module) -> None:
+        """Give a module back as it was found; peft, which calls this, takes every module for one with a weight."""
+        setattr(parent, name, module)
+
 
 register(BottleneckConfig, BottleneckModel, BottleneckModel.prefix)
