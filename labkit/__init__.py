@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
     from labkit.adapters.merging import merge as merge
+    from labkit.adapters.several import Adapters as Adapters
     from labkit.adapters.sharing import push as push
     from labkit.adapters.timing import latency as latency
-    from labkit.adapters.together import Adapters as Adapters
     from labkit.adapters.together import together as together
     from labkit.comparison import Comparison as Comparison
     from labkit.comparison import compare as compare
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
 
 # torch and transformers take seconds to import, so a name's module is imported when the name is first used (PEP 562)
 _HOMES = {
-    "Adapters": "adapters.together",
+    "Adapters": "adapters.several",
     "Bottleneck": "methods",
     "Comparison": "comparison",
     "Dialogues": "dialogues",

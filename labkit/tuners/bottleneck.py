@@ -61,15 +61,18 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self.bottleneck_up[adapter] = up.to(some.device)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def change(self, adapter: str, x: Any, out: Any) -> Any:
+        """What an adapter adds to what the module gives for `x`."""
+        down, up = self.bottleneck_down[adapter], self.bottleneck_up[adapter]
+        return up(nn.functional.relu(down(x if self.parallel[adapter] else out)))
+
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the module gives; of a tuple, the adapters change the first."""
         out = self.base_layer(x, *args, **kwargs)
         first, *others = out if isinstance(out, tuple) else (out,)
         for adapter in self.active_adapters:
             if adapter in self.bottleneck_down and not self.disable_adapters:
-                read = x if self.parallel[adapter] else first
-                down, up = self.bottleneck_down[adapter], self.bottleneck_up[adapter]
-                first = first + up(nn.functional.relu(down(read)))
+                first = first + self.change(adapter, x, first)
         return (first, *others) if isinstance(out, tuple) else first
 
 
