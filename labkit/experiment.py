@@ -9,7 +9,7 @@ from typing import Any
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError, StoppedError
 from labkit.evaluation import LEAD, Evaluation, evaluate
-from labkit.methods import Method, attach, restore
+from labkit.methods import METHODS, Method, attach, from_dials, restore
 from labkit.models import Model, device_and_precision, load_model, revision_of
 from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_net
 from labkit.runs import RUNS, Run, list_runs
@@ -139,9 +139,9 @@ class Experiment:
         loaded = {"revision": model.revision, "device": model.device}
         if method is not None:
             model = attach(self.base, method, seed=seed)  # before anything is written: a dial may not fit
-            run.start(settings, **loaded)
-            model, results = self.trained(model, seed, run, tell)
         run.start(settings, **loaded)
+        if method is not None:
+            model, results = self.trained(model, seed, run, tell)
 
         def written(done: int) -> None:
             tell({"summaries": done})
@@ -163,3 +163,14 @@ class Experiment:
             train(model, self.data, run, self.training, seed=seed, report=report, stopped=self.stopped)
         counted = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
         return model, counted | (run.training or {}) | {"adapter_bytes": run.weight_bytes}
+
+
+def turned(config: dict[str, Any]) -> dict[str, Any]:
+    """Dials of training and evaluation, in a run's config, that are not as usual; steps and rows left out."""
+    dials, settings = config.get("method") or {}, (config.get("training") or {}) | (config.get("evaluation") or {})
+    usual = Training().settings() | Evaluation().settings()
+    if dials.get("method") in METHODS:
+        usual["learning_rate"] = from_dials(dials).learning_rate
+    return {
+        name: value for name, value in settings.items() if name not in ("steps", "rows") and value != usual.get(name)
+    }

@@ -233,7 +233,7 @@ def test_prints_tables_that_fit_a_terminal(
         assert word in said.out
     assert all(len(line) <= 100 for line in said.out.splitlines())
     assert "lora" in say("train", *same).out
-    assert "rougeLsum" in say("evaluate", "--lead", "--data", data_folder).out
+    assert "ROUGE-Lsum" in say("evaluate", "--lead", "--data", data_folder).out
     assert "lead-2" in say("runs", "--out", str(stored)).out
     assert "There are no runs" in say("runs").out
 
@@ -247,8 +247,10 @@ def test_lists_a_run_with_the_dials_that_were_turned(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     made = ["--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--out", str(tmp_path)]
-    assert say("train", *made).code == 0
+    assert say("train", *made, "--beams", "2", "--lr", "0.01").code == 0
     assert "lora rank=2" in say("runs", "--out", str(tmp_path)).out
+    (told,) = [run for run in one_object(say("runs", "--out", str(tmp_path), "--json"))["runs"] if run["seed"] == 0]
+    assert told["turned"] == {"batch_size": 2, "learning_rate": 0.01, "beams": 2}
 
 
 @pytest.fixture(scope="session")
@@ -344,6 +346,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "evaluate --lead --data EMPTY",
         "evaluate --lead --data DATA --rows 1",
         "evaluate --lead --data DATA --beams 0",
+        "evaluate --lead --data DATA --beams 4",
         "evaluate --model PICKLED --data DATA",
         "summarize Hello --model unknown",
         "summarize Hello --model PICKLED",

@@ -21,6 +21,7 @@ from labkit.methods import (
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
+    LlamaAdapter,
     LoRA,
     Method,
     MultitaskPromptTuning,
@@ -67,6 +68,9 @@ CASES: dict[str, Method] = {
     "prefix tuning": PrefixTuning(tokens=5),
     "prefix tuning cross": PrefixTuning(tokens=5, cross=True),
     "prefix tuning mlp": PrefixTuning(tokens=5, mlp=6),
+    "llama-adapter": LlamaAdapter(tokens=5),
+    "llama-adapter one layer": LlamaAdapter(tokens=5, layers="last 1"),
+    "llama-adapter encoder": LlamaAdapter(tokens=5, layers="all", encoder=True),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
@@ -82,6 +86,7 @@ every_adapter = pytest.mark.parametrize(
     [method for method in CASES.values() if method.name != "full"],
     ids=[name for name in CASES if name != "full"],
 )
+ADDITIVE = Bottleneck | PrefixTuning | LlamaAdapter | PromptTuning | PTuning | MultitaskPromptTuning
 every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], ids=LORA)
 
 
@@ -328,6 +333,25 @@ def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model,
     assert torch.equal(off, base)
 
 
+@every_adapter
+def test_what_is_taken_off_leaves_the_base_as_it_was_found(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    # peft unloads no soft prompt: there is nothing of it inside the network
+    net = model.net.get_base_model() if method.virtual_tokens else model.net.unload()
+    found, base = ({name: type(module) for name, module in one.named_modules()} for one in (net, tiny.net))
+    assert found == base
+    left, before = net.state_dict(), tiny.net.state_dict()
+    assert list(left) == list(before)
+    assert all(torch.equal(left[name], before[name]) for name in before)
+    assert all(one.config == other.config for one, other in zip(attentions(net), attentions(tiny.net), strict=True))
+    assert torch.equal(logits(tiny, tiny_data, net), logits(tiny, tiny_data))
+
+
+def attentions(net: Any) -> list[Any]:
+    return [module for name, module in net.named_modules() if name.endswith("Attention")]
+
+
 @every_method
 def test_gradient_checkpointing_changes_no_gradient(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
     def gradients() -> dict[str, torch.Tensor]:
@@ -365,7 +389,7 @@ def test_what_can_be_merged_writes_the_same_as_a_plain_network(
 ) -> None:
     model = attach(tiny, method)
     disturb(model)
-    if method.virtual_tokens or isinstance(method, FullFineTuning | Bottleneck):
+    if isinstance(method, FullFineTuning | ADDITIVE):
         with pytest.raises(LabError, match=r"cannot be merged, .*: merge a model with LoRA"):
             merge(model)
         return

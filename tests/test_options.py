@@ -44,7 +44,8 @@ def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
 
 def test_the_help_says_whose_dial_is_what_where_methods_differ() -> None:
     told = {parameter.name: parameter.annotation.__metadata__[0].help for parameter in dials()}
-    assert told["tokens"].startswith("Virtual tokens")
+    assert told["width"].startswith("Numbers in")
+    assert " prompt-tuning, p-tuning, multitask-prompt-tuning: Virtual tokens" in told["tokens"]
     assert told["layers"].startswith("selective: ")
     assert " lora: Layers of encoder and decoder to adapt" in told["layers"]
     assert " prompt-tuning: Where they start" in told["init"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from labkit.errors import LabError
 from labkit.generation import eval_mode
-from labkit.methods import Bottleneck, FullFineTuning, Method
+from labkit.methods import FullFineTuning
 from labkit.models import Model, quiet
 from labkit.prompts import encode_prompts
 
@@ -36,7 +36,7 @@ def merge(model: Model) -> Model:
     Raises:
         LabError: There is nothing that can be merged, or the merged network's logits differ by more than 1e-4.
     """
-    if why := _why_not(model.method):
+    if why := (model.method or FullFineTuning).unmergeable:
         label = model.method.label if model.method else model.name
         raise LabError(f"{label} cannot be merged, {why}: merge a model with LoRA")
     with quiet(), warnings.catch_warnings():
@@ -49,16 +49,6 @@ def merge(model: Model) -> Model:
         raise LabError(f"merged {model.method.label} differs by {apart:.1g} of the largest logit: keep it unmerged")
     name = f"{model.name} with {model.method.label} merged"
     return replace(model, net=net, method=None, name=name, revision=f"{model.revision}+{_digest(model.net)}")
-
-
-def _why_not(method: Method | None) -> str | None:
-    if method is None or isinstance(method, FullFineTuning):
-        return "it is one plain network already"
-    if method.virtual_tokens:
-        return "its virtual tokens are input, and no change of a weight"
-    if isinstance(method, Bottleneck):
-        return "the bend between its matrices is no change of a weight"
-    return None
 
 
 def _difference(model: Model, net: Any) -> float:

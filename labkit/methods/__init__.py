@@ -13,6 +13,7 @@ from labkit.methods.bottleneck import Bottleneck as Bottleneck
 from labkit.methods.full import FullFineTuning as FullFineTuning
 from labkit.methods.ia3 import IA3 as IA3
 from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
+from labkit.methods.llama_adapter import LlamaAdapter as LlamaAdapter
 from labkit.methods.lora import LoRA as LoRA
 from labkit.methods.multitask_prompt_tuning import MultitaskPromptTuning as MultitaskPromptTuning
 from labkit.methods.multitask_prompt_tuning import choose_task as choose_task
@@ -32,6 +33,7 @@ FAMILY: tuple[type[Method], ...] = (
     IA3,
     LayerNormTuning,
     PrefixTuning,
+    LlamaAdapter,
     PromptTuning,
     PTuning,
     MultitaskPromptTuning,
@@ -68,7 +70,7 @@ def make_method(name: str, **dials: Any) -> Method:
 
 def from_dials(dials: Mapping[str, Any]) -> Method:
     """The method that `Method.dials` described."""
-    rest = {name: tuple(value) if isinstance(value, list) else value for name, value in dials.items()}
+    rest = dict(dials)
     return make_method(str(rest.pop("method")), **rest)
 
 
