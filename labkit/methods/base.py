@@ -16,11 +16,13 @@ class Method:
         name: Its name on the command line.
         learning_rate: What it trains well with when no other is given.
         unmergeable: Why it cannot be merged into the weights of the base; empty if it can.
+        tuner: The module of labkit.tuners without which peft does not know it; empty if peft has it.
     """
 
     name: ClassVar[str]
     learning_rate: ClassVar[float]
     unmergeable: ClassVar[str] = ""
+    tuner: ClassVar[str] = ""
 
     def check(self, shape: Shape) -> None:
         """Raise LabError if a dial does not fit a model of this shape."""

@@ -29,6 +29,7 @@ class Bottleneck(Method):
 
     name: ClassVar[str] = "bottleneck"
     learning_rate: ClassVar[float] = 5e-3
+    tuner: ClassVar[str] = "bottleneck"
     unmergeable: ClassVar[str] = "the bend between its matrices is no change of a weight"
 
     width: int = 16

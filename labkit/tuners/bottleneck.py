@@ -1,13 +1,15 @@
-"""Bottleneck adapters in peft's manner: a module around an attention or a feed-forward layer."""
+"""Bottleneck adapters in peft's manner: a module around an attention or a feed-forward layer.
+
+This file is handed on beside trained weights, so that peft knows what they are: it imports nothing of ours.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from peft.config import PeftConfig
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
-
-from labkit.tuners import register
 
 
 @dataclass
@@ -98,4 +100,7 @@ class BottleneckModel(BaseTuner):  # type: ignore[misc]
         setattr(parent, name, module)
 
 
-register(BottleneckConfig, BottleneckModel, BottleneckModel.prefix)
+# peft knows a method by the name in its config; its own function for this takes the names of its own methods only
+PEFT_TYPE_TO_CONFIG_MAPPING["BOTTLENECK"] = BottleneckConfig
+PEFT_TYPE_TO_TUNER_MAPPING["BOTTLENECK"] = BottleneckModel
+PEFT_TYPE_TO_PREFIX_MAPPING["BOTTLENECK"] = BottleneckModel.prefix

@@ -5,6 +5,8 @@ hidden states -> q -+-> attention to the text ----------------------------------
 
 o is linear, so that what it makes of the sum before it is the sum behind it: T5's own attention is called as it is,
 with a cache or without, and whatever kernel the model uses.
+
+This file is handed on beside trained weights, so that peft knows what they are: it imports nothing of ours.
 """
 
 from dataclasses import dataclass
@@ -12,10 +14,9 @@ from typing import Any, ClassVar
 
 import torch
 from peft.config import PeftConfig
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
-
-from labkit.tuners import register
 
 
 @dataclass
@@ -110,4 +111,7 @@ class LlamaAdapterModel(BaseTuner):  # type: ignore[misc]
         setattr(parent, name, attention)
 
 
-register(LlamaAdapterConfig, LlamaAdapterModel, LlamaAdapterModel.prefix)
+# peft knows a method by the name in its config; its own function for this takes the names of its own methods only
+PEFT_TYPE_TO_CONFIG_MAPPING["LLAMA_ADAPTER"] = LlamaAdapterConfig
+PEFT_TYPE_TO_TUNER_MAPPING["LLAMA_ADAPTER"] = LlamaAdapterModel
+PEFT_TYPE_TO_PREFIX_MAPPING["LLAMA_ADAPTER"] = LlamaAdapterModel.prefix

@@ -5,6 +5,8 @@ hidden states -> k, v -> cache -> [prefix | keys], [prefix | values] -> attentio
 
 T5 looks its attention function up by the name that stands in its config; ours puts the prefix in front, and then calls
 the one that the model uses. Each attention gets a config of its own for that: the model's stays as it is.
+
+This file is handed on beside trained weights, so that peft knows what they are: it imports nothing of ours.
 """
 
 import copy
@@ -13,12 +15,11 @@ from typing import Any, ClassVar
 
 import torch
 from peft.config import PeftConfig
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
 from transformers import AttentionInterface
 from transformers.models.t5.modeling_t5 import ALL_ATTENTION_FUNCTIONS, eager_attention_forward
-
-from labkit.tuners import register
 
 NAME = "with_prefix"
 
@@ -158,4 +159,7 @@ class PrefixModel(BaseTuner):  # type: ignore[misc]
         }
 
 
-register(PrefixConfig, PrefixModel, PrefixModel.prefix)
+# peft knows a method by the name in its config; its own function for this takes the names of its own methods only
+PEFT_TYPE_TO_CONFIG_MAPPING["KEY_VALUE_PREFIX"] = PrefixConfig
+PEFT_TYPE_TO_TUNER_MAPPING["KEY_VALUE_PREFIX"] = PrefixModel
+PEFT_TYPE_TO_PREFIX_MAPPING["KEY_VALUE_PREFIX"] = PrefixModel.prefix
