@@ -20,6 +20,7 @@ from labkit.methods import (
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
+    LlamaAdapter,
     LoRA,
     Method,
     MultitaskPromptTuning,
@@ -49,6 +50,7 @@ KINDS: dict[str, tuple[Method, Method, Method]] = {
     ),
     "position biases": (Selective(weights="norms"), Selective(part="all", layers="all"), Selective()),
     "prefix": (PrefixTuning(5), PrefixTuning(9, cross=True), PrefixTuning(3, mlp=6)),
+    "llama-adapter": (LlamaAdapter(5), LlamaAdapter(9, layers="all", encoder=True), LlamaAdapter(3, layers="last 1")),
     "soft": (PromptTuning(5), PTuning(9, hidden=6), MultitaskPromptTuning(5, tasks=2)),
 }
 NAMES = ("summaries", "actions", "last.one")

@@ -3,6 +3,7 @@
 soft prompts        each row starts with its own
 LoRA                peft's way: W x for all rows at once, and to each the change that is its own
 bottleneck          the layer for all rows at once, and to each the change that is its own
+LLaMA-Adapter       the same
 prefix tuning       each row sees its own prefix
 the others          in a changed layer the rows of one adapter after those of another, everything else at once
 """
@@ -114,9 +115,10 @@ def _way(layer: Any, keys: list[str], rows: dict[str, Any]) -> Any:
     from peft.tuners.lora import Linear
 
     from labkit.tuners.bottleneck import BottleneckLayer
+    from labkit.tuners.llama_adapter import LlamaAdapterLayer
     from labkit.tuners.prefix import PrefixLayer
 
-    if isinstance(layer, BottleneckLayer):
+    if isinstance(layer, BottleneckLayer | LlamaAdapterLayer):
         return partial(_added, layer, rows)
     if isinstance(layer, PrefixLayer):
         return partial(_prefixed, layer, rows)

@@ -75,12 +75,16 @@ class LlamaAdapterLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         found = (query @ key.transpose(-2, -1)).softmax(-1) @ value
         return (self.gate(adapter)[:, None, None] * found).transpose(-3, -2).flatten(-2)
 
+    def change(self, adapter: str, x: Any, out: Any) -> Any:
+        """What an adapter adds to what the attention gives for `x`."""
+        return self.base_layer.o(self.seen(adapter, x))
+
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the attention gives; the prompts add to the first of it."""
         first, *others = self.base_layer(x, *args, **kwargs)
         for adapter in self.active_adapters:
             if adapter in self.adaption_prompt and not self.disable_adapters:
-                first = first + self.base_layer.o(self.seen(adapter, x))
+                first = first + self.change(adapter, x, first)
         return (first, *others)
 
 
