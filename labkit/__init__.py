@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
+    from labkit.adapters.foreign import open_adapter as open_adapter
     from labkit.adapters.merging import merge as merge
     from labkit.adapters.several import Adapters as Adapters
     from labkit.adapters.sharing import push as push
@@ -121,6 +122,7 @@ _HOMES = {
     "lora_weights": "inside.anatomy",
     "measure_memory": "costs.measured",
     "merge": "adapters.merging",
+    "open_adapter": "adapters.foreign",
     "open_run": "opening",
     "overlap": "reading.overlap",
     "paired_difference": "intervals",
