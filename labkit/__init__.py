@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
+    from labkit.adapters.merging import logit_difference as logit_difference
     from labkit.adapters.merging import merge as merge
     from labkit.adapters.several import Adapters as Adapters
     from labkit.adapters.sharing import push as push
@@ -118,6 +119,7 @@ _HOMES = {
     "load_model": "models",
     "load_published": "published",
     "load_tasks": "tasks",
+    "logit_difference": "adapters.merging",
     "lora_weights": "inside.anatomy",
     "measure_memory": "costs.measured",
     "merge": "adapters.merging",
