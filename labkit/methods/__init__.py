@@ -162,7 +162,8 @@ def in_full_precision(model: Model, base: Model) -> Model:
         raise LabError(f"{model.method.label} was trained from {model.name}, not from {base.name}: give that base")
     whole = attach(base, replace(model.method, bits=None))
     with quiet():
-        learned = get_peft_model_state_dict(model.net, save_embedding_layers=False)
+        name = model.net.active_adapter
+        learned = get_peft_model_state_dict(model.net, adapter_name=name, save_embedding_layers=False)
         set_peft_model_state_dict(whole.net, learned)
     return whole
 
