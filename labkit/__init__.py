@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
     from labkit.adapters.foreign import open_adapter as open_adapter
+    from labkit.adapters.merging import logit_difference as logit_difference
     from labkit.adapters.merging import merge as merge
     from labkit.adapters.serving import throughput as throughput
     from labkit.adapters.several import Adapters as Adapters
@@ -138,6 +139,7 @@ _HOMES = {
     "load_model": "models",
     "load_published": "published",
     "load_tasks": "tasks",
+    "logit_difference": "adapters.merging",
     "lora_weights": "inside.anatomy",
     "measure_memory": "costs.measured",
     "merge": "adapters.merging",

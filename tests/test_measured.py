@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fewer_bits import needs
 
 from labkit.costs.activations import Step
 from labkit.costs.budget import predict_memory
@@ -16,7 +17,13 @@ STEP = Step(batch_size=3, source_tokens=56, target_tokens=16)
 METHODS = [FullFineTuning(), LoRA(rank=4), LoRA(rank=8, targets=("all",)), LoRA(rank=4, dora=True), PromptTuning(8)]
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
+FEWER = [
+    pytest.param(method, marks=needs(method.bits), id=method.label)
+    for method in (LoRA(rank=4, bits=8), LoRA(rank=8, targets=("all",), bits=8, dora=True), LoRA(rank=4, bits=4))
+]
+
+
+@pytest.mark.parametrize("method", [*(pytest.param(each, id=each.label) for each in METHODS), *FEWER])
 def test_what_was_predicted_is_measured(tiny: Model, method: Method) -> None:
     predicted, measured = predict_memory(tiny.name, method, STEP), measure_memory(attach(tiny, method), STEP)
     assert (measured.weights, measured.gradients) == (predicted.weights, predicted.gradients)

@@ -9,6 +9,7 @@ from typing import Any
 from labkit.costs.activations import BF16, FP32, Step, activation_bytes
 from labkit.methods import LoRA, Method
 from labkit.parameters import Shape, shape_of
+from labkit.quantization import matrix_bytes
 
 PARTS = {
     "weights": "weights",
@@ -17,6 +18,7 @@ PARTS = {
     "optimizer": "optimiser states",
     "activations": "activations",
 }
+TABLES = "embeddings and head"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -35,8 +37,9 @@ class MemoryBudget:
     temporary memory of single operations is not in it.
 
     Attributes:
-        weights: All weights, trained or not, in fp32.
-        copies: What autocast makes of the matrices in bf16, 0 in fp32.
+        weights: All weights, trained or not, in fp32; matrices that LoRA has in fewer bits as they are stored.
+        copies: What autocast makes of the matrices in bf16, 0 in fp32; none of those that are stored in fewer bits, as
+            they are made for each product anew.
         gradients: One fp32 number a trained weight.
         optimizer: AdamW's two means, two fp32 numbers a trained weight.
         activations: What the forward pass keeps for the backward pass.
@@ -90,7 +93,7 @@ def predict_memory(model: str | Shape, method: Method, step: Step | None = None)
     shape, step = shape_of(model) if isinstance(model, str) else model, step or Step()
     count = method.count(shape)
     return MemoryBudget(
-        weights=FP32 * count.total,
+        weights=sum(base_bytes(shape, method).values()) + FP32 * method.added(shape),
         copies=BF16 * _copied(shape, method, step.checkpointing) if step.precision == "bf16" else 0,
         gradients=FP32 * count.trainable,
         optimizer=2 * FP32 * count.trainable,
@@ -98,12 +101,34 @@ def predict_memory(model: str | Shape, method: Method, step: Step | None = None)
     )
 
 
+def base_bytes(shape: Shape, method: Method) -> dict[str, int]:
+    """Bytes of the weights of the base by part, under a method.
+
+    Args:
+        shape: Of the model.
+        method: Of which `bits`, if it has them, are those of a number in the matrices.
+
+    Returns:
+        Bytes of the matrices of encoder and decoder, of embeddings and head, and of norms and position biases.
+    """
+    bits = getattr(method, "bits", None)
+    linears = list(shape.linears())
+    tables = shape.vocabulary * shape.d_model * (1 if shape.tied_head else 2)
+    rest = shape.total - tables - sum(one.inputs * one.outputs for one in linears)
+    return {
+        "matrices": sum(matrix_bytes(one.inputs, one.outputs, bits) for one in linears),
+        TABLES: FP32 * tables,
+        "norms and position biases": FP32 * rest,
+    }
+
+
 def _copied(shape: Shape, method: Method, checkpointing: bool) -> int:
-    """Weights that autocast copies: of every matrix, or of the head and one block at a time."""
+    """Weights that autocast copies: of every matrix of floats, or of the head and one block at a time."""
+    stored = getattr(method, "bits", None) is not None
     adapted = set(method.adapted(shape)) if isinstance(method, LoRA) else set()
     blocks: Counter[tuple[str, int]] = Counter()
     for one in shape.linears():
-        blocks[one.stack, one.layer] += one.inputs * one.outputs
+        blocks[one.stack, one.layer] += 0 if stored else one.inputs * one.outputs
         if isinstance(method, LoRA) and one in adapted:
             started = 2 if method.init == "pissa" else 1
             blocks[one.stack, one.layer] += started * method.rank_of(one) * (one.inputs + one.outputs)
