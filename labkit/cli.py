@@ -188,6 +188,8 @@ def params(
     **options: Any,
 ) -> None:
     """Count what a method trains, from the model's shape alone: no weights, no network."""
+    from labkit.costs.budget import base_bytes
+
     (chosen,) = opt.methods([method], options)
     count = chosen.count(shape_of(model))
     result = {
@@ -197,11 +199,14 @@ def params(
         "total": count.total,
         "percent": count.percent,
         "adapter_bytes": 4 * chosen.stored(shape_of(model)),
+        "base_bytes": sum(base_bytes(shape_of(model), chosen).values()),
     }
     if as_json:
         print(json.dumps(result))
         return
     print(f"{chosen.label} on {model} trains {count.trainable:,} of {count.total:,} parameters, {count.percent:.4g} %")
+    if result.get("bits"):
+        print(f"The base takes {result['base_bytes']:,} bytes, with its matrices in {result['bits']} bits")
 
 
 @app.command()

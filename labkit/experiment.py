@@ -71,11 +71,18 @@ class Experiment:
             )
         if self.methods and not (len(self.data.train) and len(self.data.validation)):
             raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
+        for method in self.methods:
+            method.check_machine(self.model.device if isinstance(self.model, Model) else self._asked[0])
         if isinstance(self.model, Model):
             _ = self.base
         elif self.name in FLAN_T5 or revision_of(self.name):
             for method in self.methods:
                 method.check(shape_of(self.name))
+
+    @property
+    def _asked(self) -> tuple[str, str]:
+        """Device and precision of a model that is loaded when first needed."""
+        return device_and_precision(self.loading.get("device", "auto"), self.loading.get("precision", "auto"))
 
     def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
         """All that tells one run from another."""
@@ -89,9 +96,7 @@ class Experiment:
             revision, precision = self.model.revision, self.model.precision
         else:
             revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            _, precision = device_and_precision(
-                self.loading.get("device", "auto"), self.loading.get("precision", "auto")
-            )
+            _, precision = self._asked
         model = {"name": self.name, "revision": revision, "precision": precision}
         if method is None:
             return {"method": None, "model": model, **test}

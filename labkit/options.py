@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from labkit.errors import LabError
-from labkit.methods import METHODS, Method, make_method
+from labkit.methods import METHODS, Method, check_bits, make_method
 from labkit.training import Training
 
 NAMES = ", ".join(METHODS)
@@ -79,6 +79,8 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
         fitting |= known.keys()
     for parameter in dials():
         if parameter.name not in fitting and options[parameter.name] is not None:
+            for name in names:
+                check_bits(name, parameter.name)
             flag = "--" + parameter.name.replace("_", "-")
             raise LabError(f"{flag} is no dial of {' or '.join(names)}: leave it out or add its method")
     return made

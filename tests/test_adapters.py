@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from fewer_bits import needs
 from made_runs import made_run
 from transformers import T5ForConditionalGeneration
 
@@ -262,6 +263,9 @@ def test_the_base_cannot_be_unloaded(shared: Adapters) -> None:
         ),
         ({"a": FullFineTuning()}, "a is full, which is no part beside a base: open it"),
         ({"a": IA3(), "b": LoRA()}, "b is lora, but another adapter is ia3: put one kind together"),
+        pytest.param(
+            {"a": LoRA(bits=8)}, "a is lora bits=8, over matrices that the base does not have: open it", marks=needs(8)
+        ),
         (
             {"a": LoRA(), "b": PromptTuning(5)},
             "b is prompt-tuning tokens=5, but another adapter is lora: put one kind together",

@@ -6,9 +6,10 @@ import sys
 import pytest
 
 from labkit.costs.activations import Step
-from labkit.costs.budget import MemoryBudget, plot_memory, predict_memory, readable
+from labkit.costs.budget import MemoryBudget, base_bytes, plot_memory, predict_memory, readable
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, LoRA, Method, PrefixTuning, PromptTuning, PTuning
+from labkit.parameters import shape_of
 
 TOTAL = 247_577_856  # parameters of flan-t5-base
 STEP = Step(batch_size=1, source_tokens=64, target_tokens=16)
@@ -27,6 +28,29 @@ def test_lora_stores_gradients_and_states_of_its_own_weights_only() -> None:
     budget = predict_memory("google/flan-t5-base", LoRA(rank=8), STEP)
     assert budget.weights == 4 * (TOTAL + 884_736)
     assert (budget.gradients, budget.optimizer, budget.adapter) == (4 * 884_736, 8 * 884_736, 4 * 884_736)
+
+
+def test_fewer_bits_shrink_the_matrices_of_encoder_and_decoder_and_nothing_else() -> None:
+    full, few = (predict_memory("google/flan-t5-base", LoRA(rank=8, bits=bits), STEP) for bits in (None, 8))
+    # a layer's attention has 4 matrices of 768 rows, its feed-forward block 2 of 2,048 and 1 of 768
+    rows = 12 * 4 * 768 + 12 * 8 * 768 + 24 * (2 * 2048 + 768)
+    numbers = 12 * 4 * 768**2 + 12 * 8 * 768**2 + 24 * 3 * 768 * 2048
+    assert full.weights - few.weights == 3 * numbers - 5 * rows
+    assert (few.gradients, few.optimizer, few.activations) == (full.gradients, full.optimizer, full.activations)
+
+
+def test_the_base_is_told_by_part() -> None:
+    parts = base_bytes(shape_of("google/flan-t5-base"), LoRA(bits=8))
+    assert list(parts) == ["matrices", "embeddings and head", "norms and position biases"]
+    assert parts["embeddings and head"] == 2 * 4 * 32_128 * 768
+    assert parts["norms and position biases"] == 4 * (62 * 768 + 2 * 32 * 12)
+    assert sum(base_bytes(shape_of("google/flan-t5-base"), LoRA()).values()) == 4 * TOTAL
+
+
+def test_bf16_makes_no_copy_of_what_is_stored_in_fewer_bits() -> None:
+    step = Step(1, 64, 16, precision="bf16")
+    head_and_lora = 32_128 * 768 + 884_736
+    assert predict_memory("google/flan-t5-base", LoRA(rank=8, bits=8), step).copies == 2 * head_and_lora
 
 
 def test_bf16_adds_a_copy_of_every_matrix_that_the_backward_pass_needs() -> None:

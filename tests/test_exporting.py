@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from fewer_bits import eight_bits
 from made_runs import made_run, scores
 
 from labkit.adapters.cards import public_name
@@ -87,6 +88,14 @@ def test_the_card_tells_base_data_dials_training_seed_and_versions(
     ):
         assert line in card
     assert "base_model:" not in card  # it is on no hub
+
+
+@eight_bits
+def test_the_card_tells_that_the_base_was_in_fewer_bits(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", tiny, LoRA(bits=8), tiny_data)
+    card = (export(run, tmp_path / "export") / "README.md").read_text()
+    assert "In training and for the scores its matrices were in 8 bits; below they are in 32." in card
+    assert "| lora: bits | 8 |" in card
 
 
 def test_the_card_shows_scores_with_intervals_beside_base_and_lead(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from fewer_bits import needs
 
 from labkit.costs.activations import Step
 from labkit.costs.budget import predict_memory
@@ -59,11 +60,17 @@ METHODS = [
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
 
 
+FEWER = [
+    pytest.param(method, marks=needs(method.bits), id=method.label)
+    for method in (LoRA(rank=4, bits=8), LoRA(rank=8, targets=("all",), bits=8, dora=True), LoRA(rank=4, bits=4))
+]
+
+
 def test_the_list_holds_every_method() -> None:
     assert {type(method) for method in METHODS} == set(FAMILY)
 
 
-@every_method
+@pytest.mark.parametrize("method", [*(pytest.param(each, id=each.label) for each in METHODS), *FEWER])
 def test_what_was_predicted_is_measured(tiny: Model, method: Method) -> None:
     predicted, measured = predict_memory(tiny.name, method, STEP), measure_memory(attach(tiny, method), STEP)
     assert (measured.weights, measured.gradients) == (predicted.weights, predicted.gradients)

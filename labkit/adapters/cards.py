@@ -112,6 +112,8 @@ def model_card(run: Run, base: Run | None = None, lead: Run | None = None) -> st
     name, method = public_name(config["model"]["name"]), config["method"]["method"]
     on_hub, whole, tuner = "/" in name, method == "full", METHODS[method].tuner
     rest = "It is the whole model." if whole else f"The base, {name}, is needed beside it."
+    if bits := config["method"].get("bits"):
+        rest += f" In training and for the scores its matrices were in {bits} bits; below they are in 32."
     return CARD.format(
         library="transformers" if whole else "peft",
         base_model=f"base_model: {name}\n" if on_hub else "",

@@ -64,6 +64,8 @@ def _check(name: str, method: Method | None, others: list[Method]) -> None:
     label = method.label if method else "the untouched base"
     if method is None or isinstance(method, FullFineTuning):
         raise LabError(f"{name} is {label}, which is no part beside a base: open it alone, with open_run")
+    if getattr(method, "bits", None):
+        raise LabError(f"{name} is {label}, over matrices that the base does not have: open it alone, with open_run")
     for other in others:
         if type(other) is not type(method) and not (method.virtual_tokens and other.virtual_tokens):
             raise LabError(f"{name} is {label}, but another adapter is {other.label}: put one kind together")

@@ -9,6 +9,7 @@ from labkit.costs.activations import Step, kept
 from labkit.costs.forward import FP32
 from labkit.methods import Method
 from labkit.parameters import Shape, shape_of
+from labkit.quantization import matrix_bytes
 
 PARTS = {
     "weights": "weights",
@@ -17,6 +18,7 @@ PARTS = {
     "optimizer": "optimiser states",
     "activations": "activations",
 }
+TABLES = "embeddings and head"
 UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
@@ -35,8 +37,9 @@ class MemoryBudget:
     temporary memory of single operations is not in it.
 
     Attributes:
-        weights: All weights, trained or not, in fp32.
-        copies: What autocast makes of the matrices in bf16, as far as it stays, 0 in fp32.
+        weights: All weights, trained or not, in fp32; matrices that LoRA has in fewer bits as they are stored.
+        copies: What autocast makes of the matrices in bf16, as far as it stays, 0 in fp32; none of those that are
+            stored in fewer bits, as they are made for each product anew.
         gradients: One fp32 number a trained weight.
         optimizer: AdamW's two means, two fp32 numbers a trained weight.
         activations: What the forward pass keeps for the backward pass.
@@ -88,13 +91,34 @@ def predict_memory(model: str | Shape, method: Method, step: Step | None = None)
     shape, step = shape_of(model) if isinstance(model, str) else model, step or Step()
     count, backward = method.count(shape), kept(shape, method, step)
     return MemoryBudget(
-        weights=FP32 * count.total,
+        weights=sum(base_bytes(shape, method).values()) + FP32 * method.added(shape),
         copies=backward.copies,
         gradients=FP32 * count.trainable,
         optimizer=2 * FP32 * count.trainable,
         activations=backward.activations,
         adapter=FP32 * method.stored(shape),
     )
+
+
+def base_bytes(shape: Shape, method: Method) -> dict[str, int]:
+    """Bytes of the weights of the base by part, under a method.
+
+    Args:
+        shape: Of the model.
+        method: Of which `bits`, if it has them, are those of a number in the matrices.
+
+    Returns:
+        Bytes of the matrices of encoder and decoder, of embeddings and head, and of norms and position biases.
+    """
+    bits = getattr(method, "bits", None)
+    linears = list(shape.linears())
+    tables = shape.vocabulary * shape.d_model * (1 if shape.tied_head else 2)
+    rest = shape.total - tables - sum(one.inputs * one.outputs for one in linears)
+    return {
+        "matrices": sum(matrix_bytes(one.inputs, one.outputs, bits) for one in linears),
+        TABLES: FP32 * tables,
+        "norms and position biases": FP32 * rest,
+    }
 
 
 def readable(size: float) -> str:

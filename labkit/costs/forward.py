@@ -73,6 +73,7 @@ class Forward:
         self.shape, self.method, self.batch, self.half = shape, method, batch, half
         self.bytes = BF16 if half else FP32  # a number of a matrix product
         self.inner = shape.heads * shape.d_kv
+        self.stored = bool(getattr(method, "bits", None))  # matrices in fewer bits, made anew for each product
         self.trained = _trained(shape, method)
         self.ranks = _ranks(shape, method)
         self.prompts = dict.fromkeys(method.adapted(shape), method.tokens) if isinstance(method, LlamaAdapter) else {}
@@ -142,7 +143,7 @@ class Forward:
             x = Tensor(x.numbers, x.bytes, True)
         if trained:
             self.keep(self._read(x))
-        if trained or x.gradient:
+        if trained or (x.gradient and (name == "lm_head" or not self.stored)):
             self._copy(inputs * outputs)
         y = Tensor(x.numbers // inputs * outputs, self.bytes, x.gradient or trained)
         if path in self.ranks:

@@ -37,7 +37,7 @@ class LlamaAdapter(Method):
     """
 
     name: ClassVar[str] = "llama-adapter"
-    learning_rate: ClassVar[float] = 0.1
+    learning_rate: ClassVar[float] = 0.3
     tuner: ClassVar[str] = "llama_adapter"
     unmergeable: ClassVar[str] = "what comes through its gates depends on the text, and is no change of a weight"
 

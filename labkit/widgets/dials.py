@@ -11,19 +11,22 @@ from labkit.methods import METHODS, Method
 from labkit.methods.lora import INITS as LORA_INITS
 from labkit.methods.lora import LINEARS
 from labkit.methods.prompt_tuning import INITS
+from labkit.quantization import BITS
 from labkit.widgets.parts import Dial, choice, wrapped
 
 RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
 SWITCH = [("off", False), ("on", True)]
+STORED = [("32", None), *((str(each), each) for each in BITS)]
 CHOICES: dict[str, Sequence[Any]] = {
     "targets": TARGETS,
     "init": INITS,
     "lora init": LORA_INITS,  # a dial of one method goes before one of the same name
     "rslora": SWITCH,
     "dora": SWITCH,
+    "bits": STORED,
 }
-LABELS = {"rslora": "rsLoRA", "dora": "DoRA"}  # of fields that are called otherwise
+LABELS = {"rslora": "rsLoRA", "dora": "DoRA", "bits": "bits of W"}  # of fields that are called otherwise
 
 
 class MethodDials(widgets.HBox):  # type: ignore[misc]
