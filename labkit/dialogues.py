@@ -51,11 +51,16 @@ class Dialogues:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over id, dialogue and summaries of all splits: same data, same digits, anywhere."""
+        """16 hex digits of SHA-256 over id, dialogue, summaries, and task if there are tasks, of all splits.
+
+        Same data, same digits, anywhere.
+        """
         digest = hashlib.sha256()
         for split in SPLITS:
-            columns = getattr(self, split).select_columns(["id", "dialogue", "summaries"]).to_dict()
-            rows = list(zip(columns["id"], columns["dialogue"], columns["summaries"], strict=True))
+            there = getattr(self, split)
+            names = [name for name in ("id", "dialogue", "summaries", "task") if name in there.column_names]
+            columns = there.select_columns(names).to_dict()
+            rows = list(zip(*(columns[name] for name in names), strict=True))
             digest.update(json.dumps([split, rows]).encode())
         return digest.hexdigest()[:16]
 
