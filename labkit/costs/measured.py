@@ -8,7 +8,7 @@ from typing import Any
 from labkit.costs.activations import Step
 from labkit.costs.budget import MemoryBudget
 from labkit.errors import LabError
-from labkit.models import Model
+from labkit.models import Model, quiet
 from labkit.quantization import tensors, weight_bytes
 from labkit.training import set_dropout
 
@@ -50,11 +50,22 @@ def measure_memory(model: Model, step: Step | None = None) -> MemoryBudget:
         gradients=_bytes(p.grad for p in parameters if p.grad is not None),
         optimizer=_bytes(states),
         activations=saved.highest["activations"],
+        adapter=_bytes(_stored(net)),
     )
 
 
 def _bytes(tensors: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _stored(net: Any) -> Any:
+    """The tensors of the file that a run would keep."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    if not isinstance(net, PeftModel):
+        return net.parameters()
+    with quiet():
+        return get_peft_model_state_dict(net, save_embedding_layers=False).values()
 
 
 def _batch(net: Any, step: Step) -> dict[str, Any]:
