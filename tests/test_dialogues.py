@@ -12,7 +12,7 @@ import huggingface_hub.errors
 import pytest
 
 from labkit import dialogues
-from labkit.dialogues import SPLITS, Dialogues, lead, load_dialogues, turns
+from labkit.dialogues import SPLITS, lead, load_dialogues, turns
 from labkit.errors import LabError
 
 Row = dict[str, Any]
@@ -240,17 +240,6 @@ def test_the_fingerprint_changes_with_the_data(folder: Path, change: Row) -> Non
     before = load_dialogues(folder).fingerprint
     jsonl(folder / "test.jsonl", [*rows(3, 20), rows(1, 23)[0] | change])
     assert load_dialogues(folder).fingerprint != before
-
-
-def test_the_fingerprint_changes_with_the_tasks_alone(folder: Path) -> None:
-    both = load_dialogues(folder).with_task(load_dialogues(folder))
-    column = list(both.train["task"])
-    swapped = both.train.remove_columns("task").add_column("task", [1 - task for task in column])
-    other = Dialogues(both.name, swapped, both.validation, both.test)
-    assert set(column) == {0, 1}
-    assert other.fingerprint != both.fingerprint
-    without = both.train.remove_columns("task")
-    assert Dialogues(both.name, without, both.validation, both.test).fingerprint != both.fingerprint
 
 
 def test_the_fingerprint_does_not_depend_on_the_topic(folder: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import peft
 import pytest
 import torch
+from fewer_bits import eight_bits
 from made_runs import disturb, made_run
 from test_methods import CASES, logits
 from transformers import T5Config, T5ForConditionalGeneration
@@ -27,6 +28,7 @@ from labkit.methods import (
     PromptTuning,
     PTuning,
     Selective,
+    in_full_precision,
     restore,
 )
 from labkit.models import Model, quiet
@@ -34,7 +36,11 @@ from labkit.parameters import shape_of
 
 # ranks by place stand in the file layer by layer, and not as the dial has them
 NOT_READ = ["lora ranks", "lora pissa ranks"]
-ADAPTERS = {name: method for name, method in CASES.items() if method.name != "full" and name not in NOT_READ}
+ADAPTERS = {
+    name: method
+    for name, method in CASES.items()
+    if method.name != "full" and name not in NOT_READ and not getattr(method, "bits", None)
+}
 
 
 @pytest.mark.parametrize("name", ADAPTERS)
@@ -49,6 +55,17 @@ def test_what_was_exported_is_opened_with_dials_that_make_the_same(
     assert model.net.state_dict().keys() == again.net.state_dict().keys()
     torch.testing.assert_close(logits(model, tiny_data), logits(again, tiny_data), rtol=0, atol=1e-6)
     assert not any(module.training for module in model.net.modules())
+
+
+@eight_bits
+def test_what_was_learned_over_fewer_bits_goes_on_the_base_as_it_is(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    run = made_run(tmp_path / "run", tiny, LoRA(bits=8), tiny_data)
+    model = open_adapter(export(run, tmp_path / "export"), tiny)
+    whole = in_full_precision(restore(tiny, LoRA(bits=8), run.weights), tiny)
+    assert model.method == LoRA(alpha=16)
+    torch.testing.assert_close(logits(model, tiny_data), logits(whole, tiny_data), rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", NOT_READ)

@@ -19,7 +19,9 @@ from labkit.models import Model
 from labkit.prompts import encode_prompts
 from labkit.runs import Run
 
-EXPORTED = CASES | {"multitask prompt tuning 3 tasks": MultitaskPromptTuning(tokens=5, tasks=3)}
+# what was learned over fewer bits goes on the base as it is: see test_foreign.py
+EXPORTED = {name: method for name, method in CASES.items() if not getattr(method, "bits", None)}
+EXPORTED["multitask prompt tuning 3 tasks"] = MultitaskPromptTuning(tokens=5, tasks=3)
 DIALOGUE = "#Person1#: Are you coming?\n#Person2#: At six."  # of the cards
 Found = tuple[dict[str, str], dict[str, torch.Tensor]]
 
