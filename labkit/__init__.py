@@ -5,8 +5,13 @@ Example:
     >>> table = lk.compare([lk.FullFineTuning(), lk.LoRA(rank=8), lk.PromptTuning(tokens=20)])
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# transformers and peft import torchao where it is installed, which then tells of each GPU library that it does not find
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine

@@ -15,7 +15,7 @@ from labkit.paths import embedded_models, model_folder
 from labkit.prompts import LIMIT
 
 PRECISIONS = ("auto", "fp32", "bf16")
-LOUD = ("transformers", "torchao", "torch.utils._pytree", "bitsandbytes")  # loggers
+LOUD = ("transformers", "torchao", "bitsandbytes")  # loggers
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,8 +228,6 @@ def _first_line(error: Exception) -> str:
 @contextmanager
 def quiet() -> Iterator[None]:
     """Hide what a learner can do nothing about: progress bars of files, and false alarms.
-
-    torchao, which transformers and peft import where it is installed, tells of each GPU library that it does not find.
 
     A T5 with a head of its own is said to be tied by transformers 5, which warns at loading, and so does peft where
     the head is trained; peft 0.21 also asks for an attribute by its old name, is surprised by T5's layer norms, takes
