@@ -544,7 +544,10 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(init="olora"), "unknown init 'olora': use one of default, pissa"),
         (lambda: LoRA(init="pissa", dora=True), "init='pissa' and dora=True do not go together: leave out one of them"),
         (lambda: LoRA(bits=3), "3 bits are not to be had: use 8 or 4, or leave bits out"),
-        (lambda: LoRA(bits=8, init="pissa"), "init='pissa' starts from the singular values of W, and W in 8 bits has"),
+        (
+            lambda: LoRA(bits=8, init="pissa"),
+            "init='pissa' and bits=8 do not go together, as what is left of",
+        ),
         (lambda: LoRA(layers="first"), "unknown layers 'first': use all, last 2, or numbers such as 0,2"),
         (lambda: LoRA(ranks="8"), "unknown ranks '8': use something like decoder=16,wo=4"),
         (lambda: LoRA(ranks="q=0"), "unknown ranks 'q=0': use something like decoder=16,wo=4"),

@@ -87,8 +87,8 @@ class LoRA(Method):
             raise LabError(f"{self.bits} bits are not to be had: use 8 or 4, or leave bits out")
         if self.init == "pissa" and self.bits:
             raise LabError(
-                f"init='pissa' starts from the singular values of W, and W in {self.bits} bits has none to compute: "
-                "leave out init or bits"
+                f"init='pissa' and bits={self.bits} do not go together, as what is left of W beside A and B would be "
+                "stored, which is no base to switch back to: leave out one of them"
             )
         places.check_layers(self.layers)
         for part, rank in self._ranks:
