@@ -85,7 +85,7 @@ class Pretraining(ABC):
         self.work = HERE / ".pretrain" / options.name
         self.log = HERE / "recorded" / f"pretrain_{options.name}.jsonl"
         self.optimizer = new_optimizer(model, options.lr)
-        self.state: dict[str, Any] = {"seen": 0, "scene": 0, "seconds": 0.0}
+        self.state: dict[str, Any] = {"seen": 0, "scene": 0, "seconds": 0.0, "cpu_seconds": 0.0}
         self.resume()
 
     @abstractmethod
@@ -117,7 +117,7 @@ class Pretraining(ABC):
                 raise SystemExit(f"{self.work} was begun with {kept['options']}: delete it, or go on with these")
             self.model.load_state_dict(kept["model"])
             self.optimizer.load_state_dict(kept["optimizer"])
-            self.state = kept["state"]
+            self.state |= kept["state"]
         lines = [json.loads(line) for line in self.log.read_text().splitlines()] if self.log.exists() else []
         setting = {"options": vars(self.options), "batch": self.batch, "device": DEVICE.type, "cores": os.cpu_count()}
         setting |= {"threads": torch.get_num_threads(), "torch": torch.__version__, "machine": platform.machine()}
@@ -170,6 +170,7 @@ class Pretraining(ABC):
         compiled = torch.compile(self.model, dynamic=True)  # faster steps, after a minute of compiling
         losses: list[float] = []
         began = checked = time.time()
+        computed = time.process_time()
         self.model.train()
         while self.state["seen"] < self.options.examples:
             losses.append(self.step(compiled, next(batches)))
@@ -177,7 +178,9 @@ class Pretraining(ABC):
             if not done and self.state["seen"] % self.log_every:
                 continue
             self.state["seconds"] += time.time() - began
-            line = {"examples": self.state["seen"], "seconds": round(self.state["seconds"])}
+            self.state["cpu_seconds"] += time.process_time() - computed  # of all threads, without the other process
+            line = {"examples": self.state["seen"]}
+            line |= {key: round(self.state[key]) for key in ("seconds", "cpu_seconds")}
             line |= {"loss": round(sum(losses) / len(losses), 4)}
             if done or time.time() - checked > self.options.check_minutes * 60:
                 self.model.eval()
@@ -186,5 +189,5 @@ class Pretraining(ABC):
                 self.save()
                 checked = time.time()
             self.note(line)
-            began, losses = time.time(), []
+            began, computed, losses = time.time(), time.process_time(), []
         self.export(HERE / "models" / self.options.name)
