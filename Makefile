@@ -52,6 +52,8 @@ pretrain: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[pretrain]'
 	$(BIN)/python data/pretrain_nano.py
 	$(BIN)/python data/model_card.py nano
+	OMP_NUM_THREADS=1 $(BIN)/python data/pretrain_causal.py
+	$(BIN)/python data/causal_card.py
 
 record: .venv/ready
 	$(BIN)/python data/record.py

@@ -203,7 +203,10 @@ def _why(name: str, error: Exception) -> str:
     """One line for what transformers and the Hub say in many."""
     text = str(error)
     if "Unrecognized configuration class" in text:
-        return f"{name} is no encoder-decoder: use nano or a google/flan-t5 model"
+        return (
+            f"{name} is no encoder-decoder: use nano or a google/flan-t5 model, "
+            "or open it with transformers' AutoModelForCausalLM if it is causal, as lab 7 does"
+        )
     signs = ("couldn't connect", "offline", "Can't load", "Connection")
     if model_folder(name) is None and any(sign in text for sign in signs):
         return _unfetched(name, error)

@@ -157,6 +157,7 @@ def test_a_model_of_the_hub_has_no_revision_before_it_is_fetched() -> None:
 @pytest.mark.parametrize("name", ["nanoo", "a/b/c", "/no/folder", ""])
 def test_an_unknown_name_is_refused_with_what_there_is(name: str) -> None:
     said = message(name=name)
+    assert "causal" not in said
     assert f"unknown model {name!r}: use an embedded model" in said
     assert "google/flan-t5-base" in said
 
@@ -184,6 +185,12 @@ def test_a_folder_that_cannot_be_loaded_is_refused(copied: Path, spoil: Callable
     assert str(copied) in said
     assert expected in said
     assert "Hub" not in said
+
+
+def test_the_embedded_causal_model_is_refused_with_what_opens_it() -> None:
+    said = message(name="causal", device="cpu")
+    assert said.startswith("causal is no encoder-decoder: use nano")
+    assert "open it with transformers' AutoModelForCausalLM" in said
 
 
 def test_weights_of_other_sizes_than_the_config_are_refused(copied: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from safetensors.torch import load_file
 from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
 
 from labkit.parameters import shape_of
@@ -88,6 +89,18 @@ def test_lab_7_tells_the_recorded_figures() -> None:
     assert (
         f"{tokens['mean']:.0f} tokens on average, {tokens['share_95']} or fewer for 95 %, and {tokens['most']}" in lab
     )
+
+
+def test_lab_7_tells_how_the_causal_model_was_made() -> None:
+    logs = [(RECORDED.parent / f"pretrain_{name}.jsonl").read_text(encoding="utf-8") for name in ("nano", "causal")]
+    nano, causal = ([json.loads(line) for line in log.splitlines()] for log in logs)
+    weights = load_file(ROOT / "data" / "models" / "causal" / "model.safetensors")
+    assert round(causal[-1]["cpu_seconds"] / 60) == 7
+    assert round(shape_of("nano").total / sum(weight.numel() for weight in weights.values())) == 5
+    assert (nano[-1]["examples"] - nano[0]["options"]["drills"]) / causal[-1]["examples"] == 15
+    lab = prose("07_the_real_thing")
+    assert "pre-trained for seven minutes" in lab
+    assert "Nano is five times as large, and was pre-trained on fifteen times as many texts." in lab
 
 
 def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:
