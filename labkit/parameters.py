@@ -1,8 +1,8 @@
 """Exact parameter counts: of a model that is there, and of one known only by its shape."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,17 +68,9 @@ class Shape:
     tied_head: bool = False
     buckets: int = 32
 
-    def linears(self) -> Iterator[Linear]:
+    def linears(self) -> tuple[Linear, ...]:
         """Every linear layer of encoder and decoder, the output head left out."""
-        inner = self.d_kv * self.heads
-        sizes = dict.fromkeys(("q", "k", "v"), (self.d_model, inner)) | {"o": (inner, self.d_model)}
-        sizes |= dict.fromkeys(("wi_0", "wi_1"), (self.d_model, self.d_ff)) | {"wo": (self.d_ff, self.d_model)}
-        for stack, layers in self.stacks.items():
-            for layer in range(layers):
-                for number, part in enumerate(PARTS[stack]):
-                    for name in FEED_FORWARD if part == "DenseReluDense" else ATTENTION:
-                        path = f"{stack}.block.{layer}.layer.{number}.{part}.{name}"
-                        yield Linear(stack, layer, name, *sizes[name], path)
+        return _linears(self)
 
     @property
     def stacks(self) -> dict[str, int]:
@@ -96,6 +88,20 @@ class Shape:
         embeddings = self.vocabulary * self.d_model * (1 if self.tied_head else 2)
         norms = self.d_model * (2 * self.layers + 1 + 3 * self.decoder_layers + 1)
         return embeddings + norms + self.position_biases + sum(one.inputs * one.outputs for one in self.linears())
+
+
+@cache  # a panel asks for them many times whenever a dial is turned
+def _linears(shape: Shape) -> tuple[Linear, ...]:
+    inner = shape.d_kv * shape.heads
+    sizes = dict.fromkeys(("q", "k", "v"), (shape.d_model, inner)) | {"o": (inner, shape.d_model)}
+    sizes |= dict.fromkeys(("wi_0", "wi_1"), (shape.d_model, shape.d_ff)) | {"wo": (shape.d_ff, shape.d_model)}
+    return tuple(
+        Linear(stack, layer, name, *sizes[name], f"{stack}.block.{layer}.layer.{number}.{part}.{name}")
+        for stack, layers in shape.stacks.items()
+        for layer in range(layers)
+        for number, part in enumerate(PARTS[stack])
+        for name in (FEED_FORWARD if part == "DenseReluDense" else ATTENTION)
+    )
 
 
 def _flan(d_model: int, d_ff: int, heads: int, layers: int) -> Shape:
