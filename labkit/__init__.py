@@ -5,16 +5,24 @@ Example:
     >>> table = lk.compare([lk.FullFineTuning(), lk.LoRA(rank=8), lk.PromptTuning(tokens=20)])
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# transformers and peft import torchao where it is installed, which then tells of each GPU library that it does not find
+for _name in ("torchao", "torch.utils._pytree"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 if TYPE_CHECKING:
     from labkit.adapters.combining import combine as combine
     from labkit.adapters.exporting import export as export
+    from labkit.adapters.foreign import open_adapter as open_adapter
+    from labkit.adapters.merging import logit_difference as logit_difference
     from labkit.adapters.merging import merge as merge
+    from labkit.adapters.serving import throughput as throughput
+    from labkit.adapters.several import Adapters as Adapters
     from labkit.adapters.sharing import push as push
     from labkit.adapters.timing import latency as latency
-    from labkit.adapters.together import Adapters as Adapters
     from labkit.adapters.together import together as together
     from labkit.comparison import Comparison as Comparison
     from labkit.comparison import compare as compare
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from labkit.costs.tradeoffs import storage as storage
     from labkit.costs.tradeoffs import storage_plot as storage_plot
     from labkit.costs.tradeoffs import tradeoff_plot as tradeoff_plot
+    from labkit.curves import plot_budget as plot_budget
     from labkit.curves import plot_curves as plot_curves
     from labkit.dialogues import Dialogues as Dialogues
     from labkit.dialogues import lead as lead
@@ -41,20 +50,29 @@ if TYPE_CHECKING:
     from labkit.inside.anatomy import update as update
     from labkit.inside.forgetting import Forgetting as Forgetting
     from labkit.inside.forgetting import forgetting as forgetting
+    from labkit.inside.gates import gates as gates
+    from labkit.inside.gates import gates_map as gates_map
     from labkit.inside.hidden import hidden_changes as hidden_changes
     from labkit.inside.neighbours import soft_prompt as soft_prompt
+    from labkit.inside.ranks import ranks as ranks
     from labkit.intervals import Scores as Scores
     from labkit.intervals import paired_difference as paired_difference
     from labkit.live import LiveRun as LiveRun
     from labkit.live import start as start
     from labkit.methods import IA3 as IA3
+    from labkit.methods import AdaLoRA as AdaLoRA
     from labkit.methods import Bottleneck as Bottleneck
     from labkit.methods import FullFineTuning as FullFineTuning
     from labkit.methods import LayerNormTuning as LayerNormTuning
+    from labkit.methods import LlamaAdapter as LlamaAdapter
     from labkit.methods import LoRA as LoRA
+    from labkit.methods import MultitaskPromptTuning as MultitaskPromptTuning
+    from labkit.methods import PrefixTuning as PrefixTuning
     from labkit.methods import PromptTuning as PromptTuning
+    from labkit.methods import PTuning as PTuning
     from labkit.methods import Selective as Selective
     from labkit.methods import attach as attach
+    from labkit.methods import choose_task as choose_task
     from labkit.methods import restore as restore
     from labkit.models import Model as Model
     from labkit.models import load_model as load_model
@@ -78,7 +96,8 @@ if TYPE_CHECKING:
 
 # torch and transformers take seconds to import, so a name's module is imported when the name is first used (PEP 562)
 _HOMES = {
-    "Adapters": "adapters.together",
+    "AdaLoRA": "methods",
+    "Adapters": "adapters.several",
     "Bottleneck": "methods",
     "Comparison": "comparison",
     "Dialogues": "dialogues",
@@ -90,9 +109,13 @@ _HOMES = {
     "LabError": "errors",
     "LayerNormTuning": "methods",
     "LiveRun": "live",
+    "LlamaAdapter": "methods",
     "LoRA": "methods",
     "MemoryBudget": "costs.budget",
     "Model": "models",
+    "MultitaskPromptTuning": "methods",
+    "PTuning": "methods",
+    "PrefixTuning": "methods",
     "Prompt": "prompts",
     "PromptTuning": "methods",
     "Rouge": "rouge",
@@ -103,12 +126,15 @@ _HOMES = {
     "SweepResult": "sweep_results",
     "Training": "training",
     "attach": "methods",
+    "choose_task": "methods",
     "combine": "adapters.combining",
     "compare": "comparison",
     "count_parameters": "parameters",
     "evaluate": "evaluation",
     "export": "adapters.exporting",
     "forgetting": "inside.forgetting",
+    "gates": "inside.gates",
+    "gates_map": "inside.gates",
     "hidden_changes": "inside.hidden",
     "latency": "adapters.timing",
     "layer_changes": "inside.anatomy",
@@ -118,18 +144,22 @@ _HOMES = {
     "load_model": "models",
     "load_published": "published",
     "load_tasks": "tasks",
+    "logit_difference": "adapters.merging",
     "lora_weights": "inside.anatomy",
     "measure_memory": "costs.measured",
     "merge": "adapters.merging",
+    "open_adapter": "adapters.foreign",
     "open_run": "opening",
     "overlap": "reading.overlap",
     "paired_difference": "intervals",
     "pareto_front": "costs.tradeoffs",
+    "plot_budget": "curves",
     "plot_curves": "curves",
     "plot_memory": "costs.budget",
     "predict_memory": "costs.budget",
     "prompt_tokens": "generation",
     "push": "adapters.sharing",
+    "ranks": "inside.ranks",
     "recorded": "recordings",
     "recorded_sweep": "recordings",
     "restore": "methods",
@@ -140,6 +170,7 @@ _HOMES = {
     "storage_plot": "costs.tradeoffs",
     "summarize": "generation",
     "sweep": "sweeps",
+    "throughput": "adapters.serving",
     "together": "adapters.together",
     "tradeoff_plot": "costs.tradeoffs",
     "train": "training",

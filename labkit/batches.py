@@ -1,11 +1,13 @@
 """What a training reads: dialogues and summaries as token ids, in batches of like lengths."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 from labkit.errors import LabError
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY, encode_prompts
+from labkit.tasks import Task
 
 
 def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, Any]], int]:
@@ -38,6 +40,24 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, Any]], int]:
             )
         encoded = [row | {"task_ids": number} for row, number in zip(encoded, numbers, strict=True)]
     return encoded, cut
+
+
+def encode_tasks(model: Model, tasks: Sequence[Task]) -> list[dict[str, Any]]:
+    """Encode tasks of the pre-training and their right answers.
+
+    Args:
+        model: Whose tokenizer and length count; a prompt that is too long loses its end, as in the pre-training.
+        tasks: What `load_tasks` gave.
+
+    Returns:
+        Token ids, masks and labels, a dict a task.
+    """
+    prompts = model.tokenizer([task.prompt for task in tasks], truncation=True, max_length=model.room)
+    answers = model.tokenizer([task.answer for task in tasks], truncation=True, max_length=LONGEST_SUMMARY)
+    return [
+        {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+        for ids, labels in zip(prompts["input_ids"], answers["input_ids"], strict=True)
+    ]
 
 
 def in_order(rows: list[dict[str, Any]], steps: int, size: int, seed: int) -> list[dict[str, Any]]:

@@ -116,6 +116,7 @@ def evaluate(
     from labkit.evaluation import evaluate as score_model
     from labkit.generation import turns_cut
     from labkit.intervals import MEASURES
+    from labkit.plots import title, with_interval
 
     if run and lead:
         raise LabError(f"--lead is no model, and {run} is one: score one at a time")
@@ -124,6 +125,8 @@ def evaluate(
     dialogues = load_data(data, columns)
     used = None if lead else open_model(run, model or "nano", device, precision)
     evaluation = opt.built(Evaluation, options)
+    if lead and evaluation != Evaluation(rows=evaluation.rows):
+        raise LabError("--lead copies and writes nothing: leave out --beams and --max-new-tokens")
     scores = score_model(used, dialogues, evaluation)
     read = list(dialogues.head(test=evaluation.rows).test["dialogue"])
     cut = sum(turns > 0 for turns in turns_cut(used, read)) if used else 0
@@ -131,11 +134,12 @@ def evaluate(
     if as_json:
         print(json.dumps(result))
         return
-    table = Table("measure", "mean of references", "95 % interval", "best reference")
+    table = Table("", "mean of references", "best reference")
     for measure in MEASURES:
-        low, high = result[f"{measure}_interval"]
-        table.add_row(measure, f"{result[measure]:.3f}", f"{low:.3f} to {high:.3f}", f"{result[f'{measure}_max']:.3f}")
+        mean = with_interval(result[measure], result[f"{measure}_interval"])
+        table.add_row(title(measure), mean, f"{result[f'{measure}_max']:.3f}".replace("0.", "."))
     Console().print(table)
+    print("± is half of the 95 % interval over the test dialogues.")
     print(f"A summary has {result['words']:.1f} words on average.")
     if cut:
         console.print(f"{cut} of {len(read)} dialogues were too long for the model, and lost their oldest turns.")
@@ -184,6 +188,8 @@ def params(
     **options: Any,
 ) -> None:
     """Count what a method trains, from the model's shape alone: no weights, no network."""
+    from labkit.costs.budget import base_bytes
+
     (chosen,) = opt.methods([method], options)
     count = chosen.count(shape_of(model))
     result = {
@@ -193,16 +199,20 @@ def params(
         "total": count.total,
         "percent": count.percent,
         "adapter_bytes": 4 * chosen.stored(shape_of(model)),
+        "base_bytes": sum(base_bytes(shape_of(model), chosen).values()),
     }
     if as_json:
         print(json.dumps(result))
         return
     print(f"{chosen.label} on {model} trains {count.trainable:,} of {count.total:,} parameters, {count.percent:.4g} %")
+    if result.get("bits"):
+        print(f"The base takes {result['base_bytes']:,} bytes, with its matrices in {result['bits']} bits")
 
 
 @app.command()
 def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     """List the runs that are stored, the newest first."""
+    from labkit.experiment import turned
     from labkit.methods import label
     from labkit.runs import list_runs
 
@@ -219,6 +229,7 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
                 "seed": config.get("seed"),
                 "steps": (config.get("training") or {}).get("steps"),
                 "rows": (config.get("evaluation") or {}).get("rows"),
+                "turned": turned(config),
                 "finished": run.finished,
                 "rouge1": run.scores.average("rouge1") if run.finished else None,
             }
@@ -230,7 +241,7 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     if not found:
         shown.print(f"There are no runs in {out}: `labkit compare` makes some.")
         return
-    table = Table("run", "method", "model", "data", "seed", "steps", "rows", "ROUGE-1")
+    table = Table("run", "method", "model", "data", "seed", "steps", "rows", "ROUGE-1", "turned")
     for row in found:
         score = f"{row['rouge1']:.3f}" if row["finished"] else "not finished"
         told = (
@@ -238,6 +249,7 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
             *(row[name] for name in ("label", "model", "data", "seed", "steps")),
             row["rows"] or "all",
             score,
+            " ".join(f"{name}={value}" for name, value in row["turned"].items()),
         )
         table.add_row(*(escape("" if each is None else str(each)) for each in told))
     shown.print(table)

@@ -108,15 +108,35 @@ def plot_budget(history: History) -> Any:
     Returns:
         A plotly figure.
     """
+    return _plot_lines(history, ["budget"], "sum of all ranks")
+
+
+def plot_gates(history: History) -> Any:
+    """How far the gates of LLaMA-Adapter are open over the steps, a line a layer.
+
+    Args:
+        history: `Run.history`; one without gates gives an empty figure.
+
+    Returns:
+        A plotly figure.
+    """
+    names = dict.fromkeys(name for line in history for name in line if name.startswith("gate "))
+    return _plot_lines(history, list(names), "mean size of the gates, 0 to 1")
+
+
+def _plot_lines(history: History, names: Sequence[str], measured: str) -> Any:
+    """A line over the steps for each of these entries of a history."""
     import plotly.graph_objects as go
 
     from labkit.plots import COLORS, style
 
-    points = _thinned([(line["step"], line["budget"]) for line in history if "budget" in line])
-    x, y = zip(*points, strict=True) if points else ((), ())
     figure = go.Figure()
-    figure.add_scatter(x=x, y=y, name="budget", mode="lines", line={"color": COLORS[0], "width": 2.5})
-    figure.update_layout(xaxis={"title": "step"}, yaxis={"title": "sum of all ranks", "rangemode": "tozero"})
+    for color, name in zip(COLORS * len(names), names, strict=False):
+        points = _thinned([(line["step"], line[name]) for line in history if name in line])
+        x, y = zip(*points, strict=True) if points else ((), ())
+        line = {"color": color, "width": 2.5}
+        figure.add_scatter(x=x, y=y, name=name.removeprefix("gate "), mode="lines", line=line)
+    figure.update_layout(xaxis={"title": "step"}, yaxis={"title": measured, "rangemode": "tozero"})
     return style(figure)
 
 

@@ -51,11 +51,13 @@ class Dialogues:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of SHA-256 over id, dialogue and summaries of all splits: same data, same digits, anywhere."""
+        """16 hex digits of SHA-256 over id, dialogue, summaries and, if there are several, the task of all rows."""
         digest = hashlib.sha256()
         for split in SPLITS:
-            columns = getattr(self, split).select_columns(["id", "dialogue", "summaries"]).to_dict()
-            rows = list(zip(columns["id"], columns["dialogue"], columns["summaries"], strict=True))
+            data = getattr(self, split)
+            known = [name for name in ("id", "dialogue", "summaries", "task") if name in data.column_names]
+            columns = data.select_columns(known).to_dict()
+            rows = list(zip(*(columns[name] for name in known), strict=True))
             digest.update(json.dumps([split, rows]).encode())
         return digest.hexdigest()[:16]
 

@@ -9,7 +9,7 @@ from typing import Any
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError, StoppedError
 from labkit.evaluation import LEAD, Evaluation, evaluate
-from labkit.methods import Method, attach, restore
+from labkit.methods import METHODS, Method, attach, from_dials, restore
 from labkit.models import Model, device_and_precision, load_model, revision_of
 from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_net
 from labkit.runs import RUNS, Run, list_runs
@@ -71,11 +71,18 @@ class Experiment:
             )
         if self.methods and not (len(self.data.train) and len(self.data.validation)):
             raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
+        for method in self.methods:
+            method.check_machine(self.model.device if isinstance(self.model, Model) else self._asked[0])
         if isinstance(self.model, Model):
             _ = self.base
         elif self.name in FLAN_T5 or revision_of(self.name):
             for method in self.methods:
                 method.check(shape_of(self.name))
+
+    @property
+    def _asked(self) -> tuple[str, str]:
+        """Device and precision of a model that is loaded when first needed."""
+        return device_and_precision(self.loading.get("device", "auto"), self.loading.get("precision", "auto"))
 
     def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
         """All that tells one run from another."""
@@ -89,9 +96,7 @@ class Experiment:
             revision, precision = self.model.revision, self.model.precision
         else:
             revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            _, precision = device_and_precision(
-                self.loading.get("device", "auto"), self.loading.get("precision", "auto")
-            )
+            _, precision = self._asked
         model = {"name": self.name, "revision": revision, "precision": precision}
         if method is None:
             return {"method": None, "model": model, **test}
@@ -139,9 +144,9 @@ class Experiment:
         loaded = {"revision": model.revision, "device": model.device}
         if method is not None:
             model = attach(self.base, method, seed=seed)  # before anything is written: a dial may not fit
-            run.start(settings, **loaded)
-            model, results = self.trained(model, seed, run, tell)
         run.start(settings, **loaded)
+        if method is not None:
+            model, results = self.trained(model, seed, run, tell)
 
         def written(done: int) -> None:
             tell({"summaries": done})
@@ -163,3 +168,14 @@ class Experiment:
             train(model, self.data, run, self.training, seed=seed, report=report, stopped=self.stopped)
         counted = {"trainable": count.trainable, "total": count.total, "percent": count.percent}
         return model, counted | (run.training or {}) | {"adapter_bytes": run.weight_bytes}
+
+
+def turned(config: dict[str, Any]) -> dict[str, Any]:
+    """Dials of training and evaluation, in a run's config, that are not as usual; steps and rows left out."""
+    dials, settings = config.get("method") or {}, (config.get("training") or {}) | (config.get("evaluation") or {})
+    usual = Training().settings() | Evaluation().settings()
+    if dials.get("method") in METHODS:
+        usual["learning_rate"] = from_dials(dials).learning_rate
+    return {
+        name: value for name, value in settings.items() if name not in ("steps", "rows") and value != usual.get(name)
+    }

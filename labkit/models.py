@@ -15,6 +15,7 @@ from labkit.paths import embedded_models, model_folder
 from labkit.prompts import LIMIT
 
 PRECISIONS = ("auto", "fp32", "bf16")
+LOUD = ("transformers", "torchao", "bitsandbytes")  # loggers
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +73,9 @@ def load_model(
         LabError: There is no such model, no network, no safetensors, or no such device or precision.
     """
     import torch
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    with quiet():
+        from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
     device, precision = device_and_precision(device, precision)
     source = _source(name)
@@ -230,14 +233,15 @@ def quiet() -> Iterator[None]:
     """Hide what a learner can do nothing about: progress bars of files, and false alarms.
 
     A T5 with a head of its own is said to be tied by transformers 5, which warns at loading, and so does peft where
-    the head is trained; peft 0.21 also asks for an attribute by its old name, is surprised by T5's layer norms, and
-    takes what AdaLoRA cut for a fault.
+    the head is trained; peft 0.21 also asks for an attribute by its old name, is surprised by T5's layer norms, takes
+    what AdaLoRA cut for a fault, and tells of a merge into 8 bits, which nobody asks it for.
     """
     from transformers.utils import logging as transformers_logging
 
-    logger = logging.getLogger("transformers")
-    level, bars = logger.level, transformers_logging.is_progress_bar_enabled()
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in LOUD]
+    levels, bars = [logger.level for logger in loggers], transformers_logging.is_progress_bar_enabled()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     transformers_logging.disable_progress_bar()
     try:
         with warnings.catch_warnings():
@@ -246,8 +250,10 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", "Model has `tie_word_embeddings=True` and a tied layer", UserWarning)
             warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
             warnings.filterwarnings("ignore", ".* LoRA tensor.* have invalid shape", UserWarning)
+            warnings.filterwarnings("ignore", "TorchaoLoraLinear was instantiated without", UserWarning)
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if bars:
             transformers_logging.enable_progress_bar()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 import typer
 
 from labkit.errors import LabError
-from labkit.methods import METHODS, Method, make_method
+from labkit.methods import METHODS, Method, check_bits, make_method
 from labkit.training import Training
 
 NAMES = ", ".join(METHODS)
@@ -75,10 +75,12 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
     made, fitting = list[Method](), set[str]()
     for name in names:
         known = _dials(METHODS[name]) if name in METHODS else {}
-        made.append(make_method(name, **{field.name: _value(field, options[each]) for each, field in known.items()}))
+        made.append(make_method(name, **{field.name: options[each] for each, field in known.items()}))
         fitting |= known.keys()
     for parameter in dials():
         if parameter.name not in fitting and options[parameter.name] is not None:
+            for name in names:
+                check_bits(name, parameter.name)
             flag = "--" + parameter.name.replace("_", "-")
             raise LabError(f"{flag} is no dial of {' or '.join(names)}: leave it out or add its method")
     return made
@@ -98,10 +100,10 @@ def _dials(method: type[Method]) -> dict[str, Field[Any]]:
 
 def _dial(name: str, owners: dict[type[Method], Field[Any]]) -> inspect.Parameter:
     """One option for the dials of one name; where they are not the same, its help says whose is what."""
-    told = {method.name: _told(method, field, None) for method, field in owners.items()}
-    first, *others = told.values()
-    same = all(other == first for other in others)
-    text = first if same else " ".join(f"{method}: {one}" for method, one in told.items())
+    told = dict[str, list[str]]()
+    for method, field in owners.items():
+        told.setdefault(_told(method, field, None), []).append(method.name)
+    text = " ".join(f"{', '.join(names)}: {one}" for one, names in told.items()) if len(told) > 1 else next(iter(told))
     method, field = next(iter(owners.items()))
     return _option(name, field, None, f"Dials of {method.name}", text)
 
@@ -129,10 +131,3 @@ def _option(name: str, field: Field[Any], default: Any, panel: str, told: str) -
 
 def _shown(default: Any) -> str:
     return ",".join(default) if isinstance(default, tuple) else str(default)
-
-
-def _value(field: Field[Any], given: Any) -> Any:
-    """The value of a dial as its dataclass takes it."""
-    if get_origin(field.type) is tuple and given is not None:
-        return tuple(part.strip() for part in given.split(","))
-    return given

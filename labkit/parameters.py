@@ -201,4 +201,10 @@ def count_parameters(model: Any) -> Count:
         Trainable and total parameters.
     """
     parameters = list(getattr(model, "net", model).parameters())  # torch lists a shared tensor once
-    return Count(sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters))
+    return Count(sum(_numbers(p) for p in parameters if p.requires_grad), sum(_numbers(p) for p in parameters))
+
+
+def _numbers(weight: Any) -> int:
+    """How many numbers a weight has; bitsandbytes keeps two of 4 bits as one."""
+    state = getattr(weight, "quant_state", None)
+    return int(state.shape.numel() if state else weight.numel())

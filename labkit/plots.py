@@ -5,6 +5,7 @@ from typing import Any
 
 # told apart with red-green blindness, too; the first six after Okabe and Ito, "Color Universal Design", 2008
 COLORS = ["#4c78a8", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9", "#7048e8", "#7a5230"]
+SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")  # lines differ in more than colour
 GREY = "#797979"  # reads on white and on #111
 
 
@@ -83,8 +84,8 @@ def rouge_bars(rows: list[dict[str, Any]], measure: str = "rouge1") -> Any:
 
 def quality_cells(row: dict[str, Any]) -> list[str]:
     """How good: the columns of `QUALITY`."""
-    measures = [_interval(row[m], row[f"{m}_interval"]) for m in ("rouge1", "rouge2", "rougeL")]
-    gain = _interval(row["rouge1_gain"], row["rouge1_gain_interval"], "+") if "rouge1_gain" in row else ""
+    measures = [with_interval(row[m], row[f"{m}_interval"]) for m in ("rouge1", "rouge2", "rougeL")]
+    gain = with_interval(row["rouge1_gain"], row["rouge1_gain_interval"], "+") if "rouge1_gain" in row else ""
     return [str(row["label"]), *measures, gain]
 
 
@@ -96,10 +97,22 @@ def cost_cells(row: dict[str, Any]) -> list[str]:
         str(row["label"]),
         f"{row['trainable']:,}",
         f"{row['percent']:.2f} %",
-        f"{row['train_seconds']:.0f} s" if row["train_seconds"] is not None else "",
+        _training(row),
         f"{row['peak_memory_mib']:,.0f} MiB",
         f"{row['adapter_bytes'] / 1000:,.0f} kB",
     ]
+
+
+def _training(row: dict[str, Any]) -> str:
+    """How long it took; of recorded runs that did not have the machine to themselves, how long a step takes alone."""
+    if "step_seconds" in row:
+        return f"{1000 * row['step_seconds']:.0f} ms a step"
+    return f"{row['train_seconds']:.0f} s" if row["train_seconds"] is not None else ""
+
+
+def forgetting_cell(row: dict[str, Any]) -> str:
+    """How many more of the pre-training's tasks are right than before, where that was recorded."""
+    return with_interval(row["forgetting"], row["forgetting_interval"], "+") if "forgetting" in row else ""
 
 
 QUALITY = ("", "ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-1 over base")
@@ -108,7 +121,8 @@ COST = ("", "trainable", "share", "training", "peak memory", "on disk")
 
 def html_table(rows: list[dict[str, Any]]) -> str:
     """A comparison as one HTML table, for a notebook; columns that nothing is known for are left out."""
-    lines = [(*QUALITY, *COST[1:]), *([*quality_cells(row), *cost_cells(row)[1:]] for row in rows)]
+    lines: list[tuple[str, ...]] = [(*QUALITY, "earlier tasks", *COST[1:])]
+    lines += [(*quality_cells(row), forgetting_cell(row), *cost_cells(row)[1:]) for row in rows]
     known = [column for column in zip(*lines, strict=True) if any(column[1:])]
     head, *body = ([escape(text) for text in line] for line in zip(*known, strict=True))
     cells = "".join(
@@ -130,7 +144,7 @@ def cut_notes(rows: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _interval(mean: float, interval: list[float], sign: str = "") -> str:
+def with_interval(mean: float, interval: list[float], sign: str = "") -> str:
     """A mean with half the width of its interval, without the leading zeros: ".306 ±.009"."""
     half = (interval[1] - interval[0]) / 2
     return f"{mean:{sign}.3f} ±{half:.3f}".replace("0.", ".")

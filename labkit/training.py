@@ -268,7 +268,8 @@ def _history(
             self.seconds = self.before + time.perf_counter() - self.began
 
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-            line = {"step": state.global_step} | {names[k]: float(v) for k, v in (logs or {}).items() if k in names}
+            told = {names.get(k, k): float(v) for k, v in (logs or {}).items() if k in names or k.startswith("gate ")}
+            line = {"step": state.global_step} | told
             if len(line) == 1:
                 return
             for name in ("loss", "validation_loss", "gradient_norm"):

@@ -9,7 +9,7 @@ import torch
 from labkit.dialogues import Dialogues
 from labkit.evaluation import Evaluation
 from labkit.intervals import MEASURES, Scores
-from labkit.methods import Method, attach
+from labkit.methods import AdaLoRA, Method, attach
 from labkit.models import Model
 from labkit.runs import Run
 from labkit.training import Training, save
@@ -23,7 +23,19 @@ def disturb(model: Model, seed: int = 1) -> Model:
         for parameter in model.net.parameters():
             if parameter.requires_grad:
                 parameter += width * torch.randn(parameter.shape, generator=generator)
+    if isinstance(model.method, AdaLoRA):
+        _cut(model.net)
     return model
+
+
+def _cut(net: Any) -> None:
+    """Cut one rank of every second layer, as a training of AdaLoRA does in its end."""
+    from labkit.tuners.adalora import kept
+
+    with torch.no_grad():
+        for weight in [weight for name, weight in net.named_parameters() if ".lora_E." in name][::2]:
+            weight[0] = 0
+    net.peft_config["default"].rank_pattern = kept(net.base_model)
 
 
 def scores(data: Dialogues, value: float) -> Scores:

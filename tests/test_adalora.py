@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from peft import AdaLoraModel, PeftModel
 
+from labkit.adapters.foreign import open_adapter
 from labkit.adapters.merging import merge
 from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
@@ -88,6 +90,16 @@ def test_what_was_kept_gives_the_same_logits_and_less_is_kept_than_was_trained(
     (file,) = run.weights.glob("*.safetensors")
     # A and B of q and v, 32 to 24, and one number of E, for each rank that is left
     assert sum(weight.numel() for weight in load_file(file).values()) == METHOD.rank * LAYERS * (32 + 24 + 1)
+
+
+def test_a_trained_one_is_opened_from_its_folder_alone(
+    trained: tuple[Model, Run], tiny: Model, tiny_data: Dialogues
+) -> None:
+    model, run = trained
+    again = open_adapter(run.weights, tiny)
+    assert again.method == replace(METHOD, alpha=2 * METHOD.start)
+    torch.testing.assert_close(logits(again, tiny_data), logits(model, tiny_data), rtol=0, atol=1e-5)
+    assert ranks(again) == ranks(model)
 
 
 def test_a_trained_one_is_merged(trained: tuple[Model, Run], tiny: Model, tiny_data: Dialogues) -> None:

@@ -5,34 +5,70 @@ from typing import Any
 
 import pytest
 import torch
+from fewer_bits import needs
 from made_runs import made_run
 from transformers import T5ForConditionalGeneration
 
+from labkit.adapters.merging import merge
 from labkit.adapters.mixing import UNCHANGED, Mixed
 from labkit.adapters.together import Adapters, together
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, from_dials, restore
+from labkit.methods import (
+    IA3,
+    AdaLoRA,
+    Bottleneck,
+    FullFineTuning,
+    LayerNormTuning,
+    LlamaAdapter,
+    LoRA,
+    Method,
+    MultitaskPromptTuning,
+    PrefixTuning,
+    PromptTuning,
+    PTuning,
+    Selective,
+    choose_task,
+    from_dials,
+    restore,
+)
 from labkit.models import Model
 from labkit.parameters import count_parameters
 from labkit.runs import Run
 
-KINDS: dict[str, dict[str, Method]] = {
-    "lora": {"summaries": LoRA(), "actions": LoRA(rank=3, targets=("q", "wo")), "last.one": LoRA()},
-    "soft": {"summaries": PromptTuning(5), "actions": PromptTuning(9, init="random"), "last.one": PromptTuning(5)},
+KINDS: dict[str, tuple[Method, Method, Method]] = {
+    "lora": (LoRA(), LoRA(rank=3, targets=("q", "wo")), LoRA(init="pissa")),
+    "dora": (LoRA(dora=True), LoRA(), LoRA(rank=3, targets=("q", "wo"), dora=True)),
+    "adalora": (AdaLoRA(), AdaLoRA(rank=2, start=4, targets=("all",)), AdaLoRA()),
+    "bottleneck": (Bottleneck(4), Bottleneck(6, place="parallel"), Bottleneck(4)),
+    "ia3": (IA3(), IA3(), IA3()),
+    "layer norm": (LayerNormTuning(), LayerNormTuning(), LayerNormTuning()),
+    "selective": (
+        Selective(),
+        Selective(part="encoder", layers="all", weights="matrices"),
+        Selective(part="head"),
+    ),
+    "position biases": (Selective(weights="norms"), Selective(part="all", layers="all"), Selective()),
+    "prefix": (PrefixTuning(5), PrefixTuning(9, cross=True), PrefixTuning(3, mlp=6)),
+    "llama-adapter": (LlamaAdapter(5), LlamaAdapter(9, layers="all", encoder=True), LlamaAdapter(3, layers="last 1")),
+    "soft": (PromptTuning(5), PTuning(9, hidden=6), MultitaskPromptTuning(5, tasks=2)),
 }
+NAMES = ("summaries", "actions", "last.one")
 MIXED = ["actions", "base", "last.one", "summaries", "summaries", "actions"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def runs(
-    request: pytest.FixtureRequest, tiny: Model, tiny_data: Dialogues, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Run]:
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def runs(kind: str, tiny: Model, tiny_data: Dialogues, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
     return {
-        name: made_run(folder / str(seed), tiny, method, tiny_data, seed=seed)
-        for seed, (name, method) in enumerate(KINDS[request.param].items())
+        name: made_run(folder / name, tiny, method, tiny_data, seed=seed)
+        for seed, (name, method) in enumerate(zip(NAMES, KINDS[kind], strict=True))
     }
 
 
@@ -70,6 +106,11 @@ def test_rows_of_one_batch_are_written_as_each_adapter_writes_them_alone(
     assert shared.summarize(dialogues, MIXED, max_new_tokens=6, batch_size=batch_size) == expected
 
 
+def test_only_trained_position_biases_keep_rows_apart(shared: Adapters, kind: str) -> None:
+    assert shared.one_batch == (kind != "position biases")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "position biases"], indirect=True)
 def test_the_logits_of_a_mixed_batch_are_those_of_each_adapter_alone(
     shared: Adapters, alone: dict[str, Model], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,27 +118,28 @@ def test_the_logits_of_a_mixed_batch_are_those_of_each_adapter_alone(
 
     def listen(net: Any, **asked: Any) -> Any:
         out = plain(net, **asked, output_logits=True, return_dict_in_generate=True)
-        seen.append(out.logits[0])
+        seen.append(out.logits)
         return out.sequences
 
     monkeypatch.setattr(T5ForConditionalGeneration, "generate", listen)
-    rows = [torch.arange(3, 3 + length) for length in (30, 12, 40, 25)]
-    batch = torch.zeros(4, 41, dtype=torch.long)
-    mask = torch.zeros(4, 41, dtype=torch.long)
+    rows = [torch.arange(3, 3 + length) for length in (30, 12, 40, 25, 30)]
+    batch = torch.zeros(len(rows), 41, dtype=torch.long)
+    mask = torch.zeros(len(rows), 41, dtype=torch.long)
     for i, row in enumerate(rows):
-        batch[i, : 1 + len(row)] = torch.cat([torch.tensor([i]), row])
+        batch[i, : 1 + len(row)] = torch.cat([torch.tensor([i % 4]), row])
         mask[i, : 1 + len(row)] = 1
+    models = [*alone.values(), alone["base"]]
     with torch.no_grad():
         net = Mixed(shared.net, [UNCHANGED, *shared.keys.values()])
-        net.generate(batch, mask, do_sample=False, max_new_tokens=2)
-        one_by_one = [
-            model.net(
-                input_ids=row[None], attention_mask=torch.ones_like(row[None]), decoder_input_ids=torch.tensor([[0]])
+        net.generate(batch, mask, do_sample=False, max_new_tokens=3)
+        for row, model in zip(rows, models, strict=True):
+            model.net.generate(
+                input_ids=row[None], attention_mask=torch.ones_like(row[None]), do_sample=False, max_new_tokens=3
             )
-            for row, model in zip(rows, alone.values(), strict=True)
-        ]
-    expected = torch.cat([out.logits[:, 0] for out in one_by_one])
-    torch.testing.assert_close(seen[0], expected, rtol=0, atol=1e-5)
+    mixed, *by_itself = seen
+    for i, logits in enumerate(by_itself):
+        for token, expected in enumerate(logits):  # the first ones of a row, until it ends
+            torch.testing.assert_close(mixed[token][i], expected[0], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["summaries", "actions", "last.one", "base"])
@@ -215,9 +257,15 @@ def test_the_base_cannot_be_unloaded(shared: Adapters) -> None:
     [
         ({}, "adapters named nothing: name one or more"),
         ({"base": LoRA()}, "adapters named base: name one or more, and none of them base"),
-        ({"a": None}, "a is the untouched base, which is no part beside a base: use runs of LoRA"),
-        ({"a": FullFineTuning()}, "a is full, which is no part beside a base: use runs of LoRA or of prompt tuning"),
-        ({"a": LoRA(dora=True)}, "a is lora dora=True, whose rows cannot share a batch with others: use LoRA without"),
+        (
+            {"a": None},
+            "a is the untouched base, which is no part beside a base: open it alone, with open_run",
+        ),
+        ({"a": FullFineTuning()}, "a is full, which is no part beside a base: open it"),
+        ({"a": IA3(), "b": LoRA()}, "b is lora, but another adapter is ia3: put one kind together"),
+        pytest.param(
+            {"a": LoRA(bits=8)}, "a is lora bits=8, over matrices that the base does not have: open it", marks=needs(8)
+        ),
         (
             {"a": LoRA(), "b": PromptTuning(5)},
             "b is prompt-tuning tokens=5, but another adapter is lora: put one kind together",
@@ -231,3 +279,42 @@ def test_refuses_what_cannot_share_a_base(
     with pytest.raises(LabError, match=why) as caught:
         together(tiny, runs)
     assert "\n" not in str(caught.value)
+
+
+def test_the_tasks_of_one_run_are_adapters_of_their_own(
+    tiny: Model, tiny_data: Dialogues, dialogues: list[str], tmp_path: Path
+) -> None:
+    run = made_run(tmp_path, tiny, MultitaskPromptTuning(5, tasks=2), tiny_data)
+    both = together(tiny, {"first": run, "second": run}, tasks={"second": 1})
+    model = restore(tiny, MultitaskPromptTuning(5, tasks=2), run.weights)
+    first = summarize(model, dialogues[:3], max_new_tokens=6)
+    choose_task(model, 1)
+    second = summarize(model, dialogues[:3], max_new_tokens=6)
+    assert first != second
+    names = ["first"] * 3 + ["second"] * 3
+    assert both.summarize(dialogues[:3] * 2, names, max_new_tokens=6) == [*first, *second]
+    with pytest.raises(LabError, match="has 2 tasks to choose from, and no number 2"):
+        together(tiny, {"first": run}, tasks={"first": 2})
+
+
+def test_adapters_of_one_network_are_merged_into_copies_with_different_revisions(
+    tiny: Model, tiny_data: Dialogues, dialogues: list[str], tmp_path: Path
+) -> None:
+    runs = {name: made_run(tmp_path / name, tiny, LoRA(), tiny_data, seed=seed) for seed, name in enumerate("ab")}
+    shared = together(tiny, runs)
+    copies = {name: merge(shared.use(name)) for name in shared.names}
+    assert copies["a"].revision != copies["b"].revision
+    for name, merged in copies.items():
+        assert summarize(merged, dialogues, max_new_tokens=6) == shared.summarize(dialogues, name, max_new_tokens=6)
+
+
+def test_a_layer_that_an_adapter_leaves_alone_computes_as_the_base_does(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    """Where peft asks for a copy that is not there."""
+    methods = {"head": Selective(part="head"), "norms": Selective(weights="norms")}
+    runs = {name: made_run(tmp_path / name, tiny, method, tiny_data) for name, method in methods.items()}
+    shared, x = together(tiny, runs), torch.randn(2, 3, 32)
+    shared.use("norms")
+    with torch.no_grad():
+        assert torch.equal(shared.net.get_base_model().lm_head(x), tiny.net.lm_head(x))

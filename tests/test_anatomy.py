@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from fewer_bits import eight_bits
 
 from labkit.errors import LabError
 from labkit.inside.anatomy import Update, effective_rank, layer_changes, layers, lora_weights, update
@@ -116,6 +117,18 @@ def test_full_fine_tuning_is_measured_against_its_base(tiny: Model) -> None:
     one = update(model, "decoder 1 feed-forward wo", tiny)
     assert one.change[3, 5] == pytest.approx(0.5)
     assert list(one.matrices) == ["W", "dW"]
+
+
+@eight_bits
+def test_what_was_learned_over_fewer_bits_is_shown_over_the_base_in_full(tiny: Model) -> None:
+    model = disturbed(attach(tiny, LoRA(bits=8)))
+    one = update(model, Q, tiny)
+    assert one.a is not None
+    assert one.b is not None
+    assert one.change == pytest.approx(2 * one.b @ one.a, abs=1e-6)
+    assert len([row for row in layer_changes(model, tiny) if row.norm]) == 12
+    with pytest.raises(LabError, match="lora bits=8 keeps no copy of the base's weights: give base"):
+        layer_changes(model)
 
 
 def test_prompt_tuning_changes_no_weight(tiny: Model) -> None:

@@ -6,13 +6,14 @@ import sys
 import pytest
 
 from labkit.costs.activations import Step
-from labkit.costs.budget import MemoryBudget, plot_memory, predict_memory, readable
+from labkit.costs.budget import MemoryBudget, base_bytes, plot_memory, predict_memory, readable
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, LoRA, PromptTuning
+from labkit.methods import FullFineTuning, LoRA, Method, PrefixTuning, PromptTuning, PTuning
+from labkit.parameters import shape_of
 
 TOTAL = 247_577_856  # parameters of flan-t5-base
 STEP = Step(batch_size=1, source_tokens=64, target_tokens=16)
-EXAMPLE = MemoryBudget(weights=2**20, copies=0, gradients=2**20, optimizer=2**21, activations=2**22)
+EXAMPLE = MemoryBudget(weights=2**20, copies=0, gradients=2**20, optimizer=2**21, activations=2**22, adapter=2**20)
 
 
 def test_full_fine_tuning_stores_12_bytes_a_parameter_beside_the_weights_and_activations() -> None:
@@ -29,14 +30,56 @@ def test_lora_stores_gradients_and_states_of_its_own_weights_only() -> None:
     assert (budget.gradients, budget.optimizer, budget.adapter) == (4 * 884_736, 8 * 884_736, 4 * 884_736)
 
 
-def test_bf16_adds_a_copy_of_every_matrix() -> None:
+def test_fewer_bits_shrink_the_matrices_of_encoder_and_decoder_and_nothing_else() -> None:
+    full, few = (predict_memory("google/flan-t5-base", LoRA(rank=8, bits=bits), STEP) for bits in (None, 8))
+    # a layer's attention has 4 matrices of 768 rows, its feed-forward block 2 of 2,048 and 1 of 768
+    rows = 12 * 4 * 768 + 12 * 8 * 768 + 24 * (2 * 2048 + 768)
+    numbers = 12 * 4 * 768**2 + 12 * 8 * 768**2 + 24 * 3 * 768 * 2048
+    assert full.weights - few.weights == 3 * numbers - 5 * rows
+    assert (few.gradients, few.optimizer, few.activations) == (full.gradients, full.optimizer, full.activations)
+
+
+def test_the_base_is_told_by_part() -> None:
+    parts = base_bytes(shape_of("google/flan-t5-base"), LoRA(bits=8))
+    assert list(parts) == ["matrices", "embeddings and head", "norms and position biases"]
+    assert parts["embeddings and head"] == 2 * 4 * 32_128 * 768
+    assert parts["norms and position biases"] == 4 * (62 * 768 + 2 * 32 * 12)
+    assert sum(base_bytes(shape_of("google/flan-t5-base"), LoRA()).values()) == 4 * TOTAL
+
+
+def test_bf16_makes_no_copy_of_what_is_stored_in_fewer_bits() -> None:
+    step = Step(1, 64, 16, precision="bf16")
+    head_and_lora = 32_128 * 768 + 884_736
+    assert predict_memory("google/flan-t5-base", LoRA(rank=8, bits=8), step).copies == 2 * head_and_lora
+
+
+def test_bf16_adds_a_copy_of_every_matrix_that_the_backward_pass_needs() -> None:
     step = Step(1, 64, 16, precision="bf16")
     # all but the embeddings, 62 norms (2 and 3 a layer, and one a stack) and the position biases
     matrices = TOTAL - 32_128 * 768 - 62 * 768 - 2 * 32 * 12
     assert predict_memory("google/flan-t5-base", FullFineTuning(), step).copies == 2 * matrices
-    # and of A and B, 884,736 weights
-    assert predict_memory("google/flan-t5-base", LoRA(rank=8), step).copies == 2 * (matrices + 884_736)
-    assert predict_memory("google/flan-t5-base", PromptTuning(), step).copies == 2 * matrices
+    # q, k and v of the first block of encoder and decoder read what has no gradient, so their copies go at once; those
+    # of A and B, 884,736 weights, stay
+    lora = 2 * (matrices - 6 * 768**2 + 884_736)
+    assert predict_memory("google/flan-t5-base", LoRA(rank=8), step).copies == lora
+    # soft prompts have gradients, and the decoder's first self-attention and the next queries have none
+    assert predict_memory("google/flan-t5-base", PromptTuning(), step).copies == 2 * (matrices - 5 * 768**2)
+
+
+@pytest.mark.parametrize(
+    ("method", "stored"),
+    [
+        (PTuning(tokens=20), 20 * 768),  # without its network
+        (PrefixTuning(tokens=20, mlp=64), 24 * 20 * 2 * 768),
+        (LoRA(init="pissa"), 2 * 884_736),  # with what it started from
+        (FullFineTuning(), TOTAL),
+    ],
+    ids=lambda value: value.name if isinstance(value, Method) else "",
+)
+def test_the_file_is_as_large_as_what_is_kept_and_no_part_of_the_memory(method: Method, stored: int) -> None:
+    budget = predict_memory("google/flan-t5-base", method, STEP)
+    assert budget.adapter == 4 * stored
+    assert budget.total == (budget.weights + budget.copies + budget.gradients + budget.optimizer + budget.activations)
 
 
 def test_with_checkpointing_bf16_copies_the_head_and_one_block_at_a_time() -> None:
@@ -97,7 +140,7 @@ def test_plot_stacks_the_parts_of_each_budget() -> None:
 
 
 def test_plot_of_a_large_model_is_in_gib() -> None:
-    figure = plot_memory({"xxl": MemoryBudget(2**32, 0, 0, 0, 0)})
+    figure = plot_memory({"xxl": MemoryBudget(2**32, 0, 0, 0, 0, 0)})
     assert figure.layout.xaxis.title.text == "memory (GiB)"
     assert figure.data[0].x == (4.0,)
 

@@ -116,6 +116,13 @@ def test_says_parameters_in_a_line(say: Say) -> None:
     assert said.out == ("lora rank=32 on google/flan-t5-base trains 3,538,944 of 251,116,800 parameters, 1.409 %\n")
 
 
+def test_says_what_the_base_takes_in_fewer_bits(say: Say) -> None:
+    command = ["params", "--bits", "8", "--model", "google/flan-t5-base"]
+    found = one_object(say(*command, "--json"))
+    assert (found["trainable"], found["total"], found["bits"]) == (884_736, 247_577_856 + 884_736, 8)
+    assert f"The base takes {found['base_bytes']:,} bytes, with its matrices in 8 bits" in say(*command).out
+
+
 def test_compares_as_one_json_object(say: Say, tiny: Model, data_folder: str, tmp_path: Path) -> None:
     command = ["compare", "--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--tokens", "3"]
     found = one_object(say(*command, "--seeds", "2", "--lora-dropout", "0.1", "--json"))
@@ -233,7 +240,7 @@ def test_prints_tables_that_fit_a_terminal(
         assert word in said.out
     assert all(len(line) <= 100 for line in said.out.splitlines())
     assert "lora" in say("train", *same).out
-    assert "rougeLsum" in say("evaluate", "--lead", "--data", data_folder).out
+    assert "ROUGE-Lsum" in say("evaluate", "--lead", "--data", data_folder).out
     assert "lead-2" in say("runs", "--out", str(stored)).out
     assert "There are no runs" in say("runs").out
 
@@ -247,8 +254,10 @@ def test_lists_a_run_with_the_dials_that_were_turned(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "160")
     made = ["--model", tiny.name, "--data", data_folder, *SHORT, "--rank", "2", "--out", str(tmp_path)]
-    assert say("train", *made).code == 0
+    assert say("train", *made, "--beams", "2", "--lr", "0.01").code == 0
     assert "lora rank=2" in say("runs", "--out", str(tmp_path)).out
+    (told,) = [run for run in one_object(say("runs", "--out", str(tmp_path), "--json"))["runs"] if run["seed"] == 0]
+    assert told["turned"] == {"batch_size": 2, "learning_rate": 0.01, "beams": 2}
 
 
 @pytest.fixture(scope="session")
@@ -293,6 +302,9 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "compare --model unknown --data DATA --methods full",
         "compare --model TINY --data DATA --rank 0",
         "compare --model TINY --data DATA --rank 25",
+        "compare --model TINY --data DATA --bits 3",
+        "compare --model TINY --data DATA --methods lora --bits 8 --init pissa",
+        "train --model TINY --data DATA --method full --bits 8",
         "compare --model TINY --data DATA --tokens 0",
         "compare --model TINY --data DATA --tokens 300",
         "compare --model TINY --data DATA --methods full --rank 4",
@@ -344,6 +356,7 @@ def broken_folders(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path, 
         "evaluate --lead --data EMPTY",
         "evaluate --lead --data DATA --rows 1",
         "evaluate --lead --data DATA --beams 0",
+        "evaluate --lead --data DATA --beams 4",
         "evaluate --model PICKLED --data DATA",
         "summarize Hello --model unknown",
         "summarize Hello --model PICKLED",

@@ -10,14 +10,20 @@ from typing import Any
 
 import pytest
 import torch
+from fewer_bits import eight_bits
 
 import labkit.experiment
+from labkit import quantization
 from labkit.comparison import Comparison, compare
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.evaluation import Evaluation, evaluate
+from labkit.generation import summarize
 from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach
 from labkit.models import Model
+from labkit.opening import open_run
+from labkit.parameters import shape_of
+from labkit.quantization import weight_bytes
 from labkit.training import Training
 
 SHORT = Training(steps=4, batch_size=4, validations=2)
@@ -73,6 +79,30 @@ def test_measures_what_each_training_costs(table: Comparison) -> None:
         assert 4 * row["trainable"] <= row["adapter_bytes"] < 4 * row["trainable"] + 20_000
         assert math.isfinite(row["validation_loss"])
     assert lead["train_seconds"] is base["train_seconds"] is base["adapter_bytes"] is None
+
+
+@eight_bits
+def test_a_run_over_fewer_bits_is_opened_as_it_was_trained_and_the_base_stays(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    before = {name: tensor.clone() for name, tensor in tiny.net.state_dict().items()}
+    entry = run(tiny, tiny_data, tmp_path, [LoRA(rank=2, bits=8)])["lora rank=2 bits=8"]
+    assert all(torch.equal(tensor, before[name]) for name, tensor in tiny.net.state_dict().items())
+    opened = open_run(entry.runs[0], tiny)
+    assert weight_bytes(opened.net) < weight_bytes(tiny.net)
+    assert entry.row(None)["trainable"] == LoRA(rank=2).trainable(shape_of(tiny.name))
+    written = [row["summary"] for row in entry.runs[0].predictions]
+    assert summarize(opened, list(tiny_data.test["dialogue"]), max_new_tokens=12) == written
+
+
+@pytest.mark.parametrize("given", ["name", "model"])
+def test_a_library_that_is_missing_for_fewer_bits_is_told_before_anything_is_written(
+    given: str, tiny: Model, tiny_data: Dialogues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(quantization.LIBRARIES, 8, "no_such_library")
+    with pytest.raises(LabError, match="8 bits need no_such_library, which is not here: pip install no_such_library"):
+        run(tiny if given == "model" else tiny.name, tiny_data, tmp_path / "runs", [LoRA(bits=8)])
+    assert not (tmp_path / "runs").exists()
 
 
 def test_scores_the_base_with_untouched_weights(table: Comparison, tiny: Model, tiny_data: Dialogues) -> None:

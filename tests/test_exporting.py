@@ -1,49 +1,27 @@
-"""An export: all that somebody else needs, nothing of this machine, and usable without labkit."""
+"""An export: all that somebody else needs, and nothing of this machine; test_plain_peft.py uses it without labkit."""
 
 import json
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from fewer_bits import eight_bits
 from made_runs import made_run, scores
 
 from labkit.adapters.cards import public_name
 from labkit.adapters.exporting import export
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.generation import summarize
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, restore
+from labkit.methods import Bottleneck, FullFineTuning, LlamaAdapter, LoRA, Method, MultitaskPromptTuning, PromptTuning
 from labkit.models import Model
 from labkit.runs import Run
 
-METHODS = {"lora": LoRA(rank=4, targets=("all",)), "soft": PromptTuning(tokens=5), "full": FullFineTuning()}
+METHODS = {"lora": LoRA(rank=4), "bottleneck": Bottleneck(), "soft": PromptTuning(tokens=5), "full": FullFineTuning()}
 every_method = pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 
 
 @pytest.fixture
 def run(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> Run:
     return made_run(tmp_path / "run", tiny, LoRA(rank=4), tiny_data, value=0.4)
-
-
-@every_method
-def test_the_cards_own_lines_write_in_another_process_without_labkit_what_labkit_writes(
-    method: Method, tiny: Model, tiny_data: Dialogues, tmp_path: Path
-) -> None:
-    run = made_run(tmp_path / "run", tiny, method, tiny_data)
-    folder = export(run, tmp_path / "handed on")
-    (tmp_path / "run").rename(tmp_path / "moved away")  # what is exported stands by itself
-    (lines,) = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), flags=re.DOTALL)
-    for there, here in (("path/to/tiny", tiny.name), ("path/to/this/folder", str(folder))):
-        lines = lines.replace(there, here)
-    lines += "\nimport sys\nassert 'labkit' not in sys.modules\n"
-    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    model = restore(tiny, method, tmp_path / "moved away" / ("model" if method.name == "full" else "adapter"))
-    dialogue = ["#Person1#: Are you coming?\n#Person2#: At six."]
-    assert done.stdout.strip() == summarize(model, dialogue)[0]
-    assert summarize(model, dialogue) != summarize(tiny, dialogue)
 
 
 @every_method
@@ -57,7 +35,8 @@ def test_an_export_holds_weights_configs_and_card_and_names_no_folder_of_this_ma
     if method.name == "full":
         assert {"model.safetensors", "config.json", "tokenizer.json", "README.md"} <= names
     else:
-        assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md"}
+        code = {"bottleneck.py"} if method.name == "bottleneck" else set()
+        assert names == {"adapter_model.safetensors", "adapter_config.json", "README.md"} | code
     assert "training_args.bin" not in names
     here = Path(tiny.name).parent
     for file in folder.iterdir():
@@ -111,6 +90,14 @@ def test_the_card_tells_base_data_dials_training_seed_and_versions(
     assert "base_model:" not in card  # it is on no hub
 
 
+@eight_bits
+def test_the_card_tells_that_the_base_was_in_fewer_bits(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", tiny, LoRA(bits=8), tiny_data)
+    card = (export(run, tmp_path / "export") / "README.md").read_text()
+    assert "In training and for the scores its matrices were in 8 bits; below they are in 32." in card
+    assert "| lora: bits | 8 |" in card
+
+
 def test_the_card_shows_scores_with_intervals_beside_base_and_lead(
     run: Run, tiny: Model, tiny_data: Dialogues, tmp_path: Path
 ) -> None:
@@ -140,6 +127,23 @@ def test_the_card_of_a_hub_model_names_it_with_its_revision(run: Run, tmp_path: 
     assert 'base, adapter = "google/flan-t5-base", "path/to/this/folder"' in card
     assert card.count('from_pretrained(base, revision="0123abcd"') == 2
     assert "| licence of the data | CC BY-NC-SA 4.0 |" in card
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        (Bottleneck(), "`bottleneck.py` in this folder adds the method to peft; it is a program, so read it before"),
+        (LlamaAdapter(), "there it was for LLaMA, which is a decoder alone"),
+        (MultitaskPromptTuning(tokens=5, tasks=3), "the task of each dialogue, a number below 3"),
+    ],
+    ids=lambda value: getattr(value, "label", None),
+)
+def test_the_card_says_what_else_a_method_needs(
+    method: Method, told: str, run: Run, tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    needing = made_run(tmp_path / "needing", tiny, method, tiny_data)
+    assert told in (export(needing, tmp_path / "export") / "README.md").read_text()
+    assert told not in (export(run, tmp_path / "of lora") / "README.md").read_text()
 
 
 def test_text_of_a_learner_stays_text_in_the_card(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:

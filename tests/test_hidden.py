@@ -10,6 +10,7 @@ from labkit.errors import LabError
 from labkit.inside.hidden import hidden_changes
 from labkit.methods import FullFineTuning, LoRA, PromptTuning, attach
 from labkit.models import Model, load_model
+from labkit.tasks import Task
 
 
 def disturbed(model: Model) -> Model:
@@ -102,3 +103,13 @@ def test_what_cannot_be_compared_is_refused(tiny: Model, tiny_data: Dialogues) -
         LabError, match=r"^the models differ in width and layers, .*: give the base of the tuned model$"
     ):
         hidden_changes(load_model("nano", device="cpu"), attach(tiny, LoRA()), tiny_data.test)
+
+
+def test_takes_tasks_of_the_pre_training_in_place_of_dialogues(tiny: Model) -> None:
+    tasks = [Task("question", f"When does {name} come? {name} comes at six.", "at six") for name in ("Anna", "Max")]
+    model = attach(tiny, FullFineTuning())
+    with torch.no_grad():
+        model.net.encoder.final_layer_norm.weight *= 2
+    found = hidden_changes(tiny, model, tasks)
+    assert found.ids == ("task_0", "task_1")
+    np.testing.assert_allclose(found.change["encoder"][-1], 1, rtol=1e-6)

@@ -1,17 +1,33 @@
 """Merging: a plain network that writes the same, or a refusal."""
 
+import copy
+from dataclasses import replace
+
 import peft
 import pytest
 import torch
+from fewer_bits import either
 from made_runs import disturb
 
-from labkit.adapters.merging import merge
+from labkit import stored
+from labkit.adapters.merging import logit_difference, merge
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
-from labkit.methods import IA3, Bottleneck, FullFineTuning, LoRA, Method, PromptTuning, Selective, attach
+from labkit.methods import (
+    IA3,
+    Bottleneck,
+    FullFineTuning,
+    LoRA,
+    Method,
+    PromptTuning,
+    Selective,
+    attach,
+    in_full_precision,
+)
 from labkit.models import Model
 from labkit.parameters import count_parameters
+from labkit.quantization import quantize
 
 every_lora = pytest.mark.parametrize(
     "method",
@@ -149,3 +165,55 @@ def test_what_holds_no_lora_is_refused_with_the_reason(method: Method | None, wh
     with pytest.raises(LabError, match=why) as caught:
         merge(attach(tiny, method) if method else tiny)
     assert "\n" not in str(caught.value)
+
+
+# --- a base in fewer bits ---
+
+every_store = pytest.mark.parametrize("bits", either)
+
+
+@every_store
+def test_what_was_learned_over_fewer_bits_is_merged_into_the_full_precision(bits: int, tiny: Model) -> None:
+    model = disturb(attach(tiny, LoRA(rank=3, bits=bits)))
+    merged = merge(model, tiny)
+    torch.testing.assert_close(logits(merged), logits(in_full_precision(model, tiny)), rtol=0, atol=1e-4)
+    assert merged.name == f"{tiny.name} with lora rank=3 bits={bits} merged"
+    assert type(merged.net) is type(tiny.net)
+    assert {(type(weight), weight.dtype) for weight in merged.net.parameters()} == {(torch.nn.Parameter, torch.float32)}
+
+
+@every_store
+def test_what_a_merge_costs_is_the_bits_and_not_the_merging(bits: int, tiny: Model) -> None:
+    model = disturb(attach(tiny, LoRA(bits=bits)))
+    whole, merged = in_full_precision(model, tiny), merge(model, tiny)
+    assert logit_difference(whole, merged) < 1e-5
+    assert logit_difference(model, merged) == pytest.approx(logit_difference(model, whole), abs=1e-5)
+    assert logit_difference(model, merged) > 1e-2
+
+
+@every_store
+def test_a_merge_into_fewer_bits_is_refused_with_the_reason(bits: int, tiny: Model) -> None:
+    with pytest.raises(LabError, match=rf"bits={bits} is not merged into {bits} bits, .*: give the base") as caught:
+        merge(disturb(attach(tiny, LoRA(bits=bits))))
+    assert "\n" not in str(caught.value)
+
+
+@every_store
+def test_a_merge_into_fewer_bits_would_round_a_second_time(bits: int, tiny: Model) -> None:
+    model = disturb(attach(tiny, LoRA(bits=bits)))
+    right = dict(merge(model, tiny).net.named_modules())
+    errors = {"once": 0.0, "twice": 0.0}
+    for name, layer in model.net.get_base_model().named_modules():
+        if hasattr(layer, "lora_A"):
+            once = torch.nn.Linear(layer.in_features, layer.out_features, bias=False)
+            once.weight.data = stored.numbers(layer.base_layer.weight) + layer.get_delta_weight("default")
+            twice = quantize(torch.nn.ModuleList([copy.deepcopy(once)]), bits)[0].weight
+            for kind, weight in (("once", once.weight), ("twice", stored.numbers(twice))):
+                errors[kind] += float((weight - right[name].weight).detach().square().sum())
+    assert errors["twice"] > 1.5 * errors["once"] > 0
+
+
+@every_store
+def test_another_base_than_the_one_it_was_trained_from_is_refused(bits: int, tiny: Model) -> None:
+    with pytest.raises(LabError, match=rf"bits={bits} was trained from .*tiny, not from other: give that base"):
+        merge(attach(tiny, LoRA(bits=bits)), replace(tiny, name="other"))

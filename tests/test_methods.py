@@ -1,14 +1,18 @@
 """Every method with its variants goes through the same checks, on a tiny T5; then what is peculiar to each."""
 
+import copy
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from fewer_bits import needs
 
+from labkit import stored
 from labkit.adapters.merging import merge
 from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
@@ -21,6 +25,7 @@ from labkit.methods import (
     Bottleneck,
     FullFineTuning,
     LayerNormTuning,
+    LlamaAdapter,
     LoRA,
     Method,
     MultitaskPromptTuning,
@@ -30,12 +35,14 @@ from labkit.methods import (
     Selective,
     attach,
     from_dials,
+    in_full_precision,
     make_method,
     restore,
 )
 from labkit.models import Model
 from labkit.parameters import count_parameters, shape_of
 from labkit.prompts import LIMIT
+from labkit.quantization import tensors
 from labkit.runs import Run
 from labkit.training import save
 
@@ -61,12 +68,18 @@ CASES: dict[str, Method] = {
     "lora pissa": LoRA(init="pissa"),
     "lora pissa ranks": LoRA(rank=4, alpha=3, rslora=True, init="pissa", ranks="decoder=2,wo=9", targets=("all",)),
     "lora last layer": LoRA(layers="last 1"),
+    "lora 8 bits": LoRA(bits=8),
+    "lora 8 bits dora": LoRA(bits=8, dora=True, targets=("all",)),
+    "lora 4 bits": LoRA(bits=4),
     "lora ranks": LoRA(rank=2, targets=("q", "v", "wo"), layers="0", ranks="encoder=3,v=5", dora=True),
     "adalora": AdaLoRA(),
     "adalora all targets": AdaLoRA(rank=2, start=3, alpha=4, targets=("all",)),
     "prefix tuning": PrefixTuning(tokens=5),
     "prefix tuning cross": PrefixTuning(tokens=5, cross=True),
     "prefix tuning mlp": PrefixTuning(tokens=5, mlp=6),
+    "llama-adapter": LlamaAdapter(tokens=5),
+    "llama-adapter one layer": LlamaAdapter(tokens=5, layers="last 1"),
+    "llama-adapter encoder": LlamaAdapter(tokens=5, layers="all", encoder=True),
     "prompt tuning vocabulary": PromptTuning(tokens=5),
     "prompt tuning text": PromptTuning(tokens=5, init="text"),
     "prompt tuning random": PromptTuning(tokens=5, init="random"),
@@ -76,13 +89,17 @@ CASES: dict[str, Method] = {
     "multitask prompt tuning rank 2": MultitaskPromptTuning(tokens=5, num_ranks=2),
 }
 LORA = [name for name in CASES if name.startswith(("lora", "adalora"))]
-every_method = pytest.mark.parametrize("method", CASES.values(), ids=CASES)
-every_adapter = pytest.mark.parametrize(
-    "method",
-    [method for method in CASES.values() if method.name != "full"],
-    ids=[name for name in CASES if name != "full"],
-)
-every_lora = pytest.mark.parametrize("method", [CASES[name] for name in LORA], ids=LORA)
+
+
+def case(name: str) -> Any:
+    """A case by its name."""
+    return pytest.param(CASES[name], id=name, marks=needs(getattr(CASES[name], "bits", None)))
+
+
+every_method = pytest.mark.parametrize("method", [case(name) for name in CASES])
+every_adapter = pytest.mark.parametrize("method", [case(name) for name in CASES if name != "full"])
+every_lora = pytest.mark.parametrize("method", [case(name) for name in LORA])
+ADDITIVE = Bottleneck | PrefixTuning | LlamaAdapter | PromptTuning | PTuning | MultitaskPromptTuning
 
 
 def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
@@ -142,11 +159,22 @@ def first_logits(net: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
 
 
 def weights(net: Any) -> dict[str, torch.Tensor]:
-    """A copy of all weights under the names they have in the base model."""
+    """A copy of all weights, as numbers, under the names they have in the base model."""
     return {
-        name.removeprefix("base_model.").removeprefix("model.").replace(".base_layer", ""): p.detach().clone()
+        name.removeprefix("base_model.").removeprefix("model.").replace(".base_layer", ""): numbers(p).detach().clone()
         for name, p in net.named_parameters()
     }
+
+
+def numbers(weight: Any) -> torch.Tensor:
+    """What a weight stands for, in fewer bits or not."""
+    out: torch.Tensor = stored.numbers(weight) if len(tensors(weight)) > 1 else weight
+    return out
+
+
+def base_of(model: Model, method: Method) -> Model:
+    """What a method is put on: the base, or the base in fewer bits."""
+    return replace(model, net=method.prepare(copy.deepcopy(model.net)))
 
 
 # --- what holds for every method ---
@@ -173,7 +201,7 @@ def test_base_keeps_its_weights_bit_by_bit_when_a_method_is_attached_and_trained
 def test_training_leaves_what_is_frozen_bit_by_bit_as_in_the_base(
     method: Method, tiny: Model, tiny_data: Dialogues
 ) -> None:
-    base, model = weights(tiny.net), attach(tiny, method)
+    base, model = weights(base_of(tiny, method).net), attach(tiny, method)
     train_steps(model, tiny_data, 1)
     after = weights(model.net)
     frozen = {name for name in base if torch.equal(base[name], after[name])}
@@ -318,7 +346,7 @@ def test_one_step_lowers_the_loss_on_its_batch(method: Method, tiny: Model, tiny
 def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
     model, inputs = attach(tiny, method), batch(tiny, tiny_data)
     disturb(model)
-    base = first_logits(tiny.net, inputs)
+    base = first_logits(base_of(tiny, method).net, inputs)
     assert (first_logits(model.net, inputs) - base).abs().max() > 0.01
     if method.virtual_tokens:  # peft's disable_adapter() does not reach generate() here, but what it wraps is the base
         off = first_logits(model.net.get_base_model(), inputs)
@@ -326,6 +354,26 @@ def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model,
         with model.net.disable_adapter():
             off = first_logits(model.net, inputs)
     assert torch.equal(off, base)
+
+
+@every_adapter
+def test_what_is_taken_off_leaves_the_base_as_it_was_found(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
+    model = attach(tiny, method)
+    disturb(model)
+    # peft unloads no soft prompt: there is nothing of it inside the network
+    net = model.net.get_base_model() if method.virtual_tokens else model.net.unload()
+    base = base_of(tiny, method).net
+    found, expected = ({name: type(module) for name, module in one.named_modules()} for one in (net, base))
+    assert found == expected
+    left, before = weights(net), weights(base)
+    assert list(left) == list(before)
+    assert all(torch.equal(left[name], before[name]) for name in before)
+    assert all(one.config == other.config for one, other in zip(attentions(net), attentions(base), strict=True))
+    assert torch.equal(logits(tiny, tiny_data, net), logits(tiny, tiny_data, base))
+
+
+def attentions(net: Any) -> list[Any]:
+    return [module for name, module in net.named_modules() if name.endswith("Attention")]
 
 
 @every_method
@@ -356,7 +404,7 @@ def test_learns_in_bf16_arithmetic(method: Method, tiny: Model, tiny_data: Dialo
     model = attach(tiny, method)
     reached = train_steps(model, tiny_data, 2, arithmetic=torch.autocast("cpu", torch.bfloat16))
     assert [name for name, mask in reached.items() if not mask.any()] == []
-    assert all(p.isfinite().all() for p in model.net.parameters())
+    assert all(p.isfinite().all() for p in model.net.parameters() if p.requires_grad)
 
 
 @every_method
@@ -365,13 +413,13 @@ def test_what_can_be_merged_writes_the_same_as_a_plain_network(
 ) -> None:
     model = attach(tiny, method)
     disturb(model)
-    if method.virtual_tokens or isinstance(method, FullFineTuning | Bottleneck):
+    if isinstance(method, FullFineTuning | ADDITIVE):
         with pytest.raises(LabError, match=r"cannot be merged, .*: merge a model with LoRA"):
             merge(model)
         return
-    merged = merge(model)
+    merged, unmerged = merge(model, tiny), in_full_precision(model, tiny)
     assert count_parameters(merged) == count_parameters(tiny)
-    torch.testing.assert_close(logits(merged, tiny_data), logits(model, tiny_data), rtol=0, atol=1e-4)
+    torch.testing.assert_close(logits(merged, tiny_data), logits(unmerged, tiny_data), rtol=0, atol=1e-4)
 
 
 @every_method
@@ -407,7 +455,7 @@ def test_a_folder_without_weights_is_refused(method: Method, tiny: Model, tmp_pa
 
 @every_lora
 def test_lora_starts_as_exactly_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
-    assert torch.equal(logits(attach(tiny, method), tiny_data), logits(tiny, tiny_data))
+    assert torch.equal(logits(attach(tiny, method), tiny_data), logits(base_of(tiny, method), tiny_data))
 
 
 @pytest.mark.parametrize(
@@ -495,6 +543,11 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(bias="some"), "unknown bias 'some': use one of none, all, lora_only"),
         (lambda: LoRA(init="olora"), "unknown init 'olora': use one of default, pissa"),
         (lambda: LoRA(init="pissa", dora=True), "init='pissa' and dora=True do not go together: leave out one of them"),
+        (lambda: LoRA(bits=3), "3 bits are not to be had: use 8 or 4, or leave bits out"),
+        (
+            lambda: LoRA(bits=8, init="pissa"),
+            "init='pissa' and bits=8 do not go together, as what is left of",
+        ),
         (lambda: LoRA(layers="first"), "unknown layers 'first': use all, last 2, or numbers such as 0,2"),
         (lambda: LoRA(ranks="8"), "unknown ranks '8': use something like decoder=16,wo=4"),
         (lambda: LoRA(ranks="q=0"), "unknown ranks 'q=0': use something like decoder=16,wo=4"),
@@ -510,6 +563,10 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: make_method("qlora"), "unknown method 'qlora': use one of full, "),
         (lambda: make_method("lora", tokens=3), "lora has no dial 'tokens': it has rank, alpha, targets"),
         (lambda: make_method("full", rank=3), "full has no dial 'rank': it has none"),
+        (lambda: make_method("full", bits=8), "full trains weights of the model itself, and in fewer bits its small"),
+        (lambda: make_method("selective", bits=8), "selective trains weights of the model itself, and in fewer bits"),
+        (lambda: make_method("layer-norm", bits=4), "would be rounded away: use lora with bits"),
+        (lambda: make_method("ia3", bits=8), "ia3 has no dial 'bits': it has none"),
         (lambda: make_method("lora", rank=0), "rank 0 is no rank: use 1 or more"),
     ],
 )

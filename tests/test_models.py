@@ -4,6 +4,8 @@ import json
 import logging
 import shutil
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import huggingface_hub.constants
 import pytest
 import torch
 import transformers
+from fewer_bits import eight_bits
 from safetensors.torch import load_file, save_file
 
 from labkit import models, paths
@@ -104,6 +107,18 @@ def test_loading_prints_and_logs_nothing(tiny_folder: Path, capfd: pytest.Captur
             logging.getLogger(name).removeHandler(handler)
     assert seen == []
     assert capfd.readouterr() == ("", "")
+
+
+@eight_bits
+def test_what_torchao_says_at_its_import_is_not_heard(tiny_folder: Path) -> None:
+    code = f"""
+import sys, labkit as lk
+base = lk.load_model({str(tiny_folder)!r}, device="cpu")
+lk.attach(base, lk.LoRA(bits=8))
+assert "torchao" in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_quiet_gives_logs_and_progress_bars_back() -> None:

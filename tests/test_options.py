@@ -37,6 +37,10 @@ def test_options_reach_the_methods_that_have_such_a_dial() -> None:
     assert built(Training, turned) == Training(dropout=0.2, learning_rate=1.0)
 
 
+def test_bits_are_for_lora_and_leave_the_others_beside_it_alone() -> None:
+    assert methods(["full", "lora"], given(bits=8)) == [FullFineTuning(), LoRA(bits=8)]
+
+
 def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
     with pytest.raises(LabError, match="--tokens is no dial of full or lora"):
         methods(["full", "lora"], given(tokens=5))
@@ -44,7 +48,14 @@ def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
 
 def test_the_help_says_whose_dial_is_what_where_methods_differ() -> None:
     told = {parameter.name: parameter.annotation.__metadata__[0].help for parameter in dials()}
-    assert told["tokens"].startswith("Virtual tokens")
+    assert told["width"].startswith("Numbers in")
+    assert " prompt-tuning, p-tuning, multitask-prompt-tuning: Virtual tokens" in told["tokens"]
     assert told["layers"].startswith("selective: ")
     assert " lora: Layers of encoder and decoder to adapt" in told["layers"]
     assert " prompt-tuning: Where they start" in told["init"]
+
+
+@pytest.mark.parametrize("name", ["full", "selective", "layer-norm"])
+def test_bits_on_a_method_that_trains_the_models_own_weights_are_refused_with_the_reason(name: str) -> None:
+    with pytest.raises(LabError, match=f"{name} trains weights of the model itself, and in fewer bits .*: use lora"):
+        methods([name], given(bits=8))

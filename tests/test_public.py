@@ -45,6 +45,12 @@ def test_importing_labkit_loads_no_heavy_library() -> None:
     assert done.stdout == "[]\n"
 
 
+def test_the_first_cell_of_a_lab_writes_no_complaint() -> None:
+    code = "import labkit; from labkit import checks, rouge; labkit.load_model('nano')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+
+
 def public(node: ast.AST, path: str) -> Iterator[tuple[str, Documented]]:
     """Public functions, classes and methods under a node, with their dotted names."""
     for child in ast.iter_child_nodes(node):

@@ -9,8 +9,9 @@ from labkit.recordings import read, recorded, recorded_names
 def test_tells_on_how_many_dialogues_and_after_how_many_steps() -> None:
     shown = recorded("compare_nano")._repr_html_()
     assert "3 seeds, up to 300 steps, 500 test dialogues" in shown
-    assert "1 seed, 500 test dialogues" not in recorded("lab_1")._repr_html_()
-    assert "500 test dialogues" in recorded("lab_1")._repr_html_()
+    untrained = recorded("lab_1")._repr_html_()
+    assert "Ours, recorded: 500 test dialogues" in untrained
+    assert "steps" not in untrained
 
 
 def test_leaves_out_a_column_that_is_empty_and_says_what_was_cut() -> None:

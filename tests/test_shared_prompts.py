@@ -1,5 +1,6 @@
 """What is peculiar to soft prompts that are more than a table: P-tuning with its network, and multitask tuning."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +171,10 @@ def test_a_task_that_is_not_there_is_refused(tiny: Model) -> None:
     for method, task in ((MultitaskPromptTuning(tasks=2), 2), (MultitaskPromptTuning(), -1), (LoRA(), 0)):
         with pytest.raises(LabError, match=f"no number {task}: count from 0 on"):
             choose_task(attach(tiny, method), task)
+
+
+def test_the_fingerprint_tells_tasks_apart(two_tasks: Dialogues, tiny_data: Dialogues) -> None:
+    assert "task" not in tiny_data.train.column_names
+    numbers = [1 - number for number in two_tasks.train["task"]]
+    turned = two_tasks.train.remove_columns("task").add_column("task", numbers)
+    assert replace(two_tasks, train=turned).fingerprint != two_tasks.fingerprint

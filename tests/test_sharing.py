@@ -13,7 +13,12 @@ import pytest
 from labkit.adapters.sharing import push
 from labkit.errors import LabError
 
-FILES = {"README.md": b"# lora on nano\n", "adapter_config.json": b"{}\n", "adapter_model.safetensors": b"weights"}
+FILES = {
+    "README.md": b"# bottleneck on nano\n",
+    "adapter_config.json": b"{}\n",
+    "adapter_model.safetensors": b"weights",
+    "bottleneck.py": b"import peft\n",
+}
 
 
 class Hub(ThreadingHTTPServer):
@@ -91,9 +96,10 @@ def exported(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_sends_weights_configs_and_card_and_nothing_else(hub: Hub, exported: Path) -> None:
+def test_sends_weights_configs_card_and_tuner_and_nothing_else(hub: Hub, exported: Path) -> None:
     (exported / "training_args.bin").write_bytes(b"a pickle")
     (exported / "notes.txt").write_text("private")
+    (exported / "mine.py").write_text("private")
     assert push(exported, "me/mine", token="secret", endpoint=hub.address) == f"{hub.address}/me/mine"
     assert hub.files == FILES
     assert hub.tokens == {"Bearer secret"}

@@ -52,11 +52,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Model]:
     """A machine that slows down steadily: each summary takes a second longer than the one before it."""
     calls: list[Model] = []
 
-    def slower(model: Model, input_ids: Any, tokens: int) -> float:
+    def slower(model: Model, prompts: Any, tokens: int) -> float:
         calls.append(model)
         return float(len(calls))
 
-    monkeypatch.setattr(timing, "_seconds", slower)
+    monkeypatch.setattr(timing, "seconds_for", slower)
     return calls
 
 

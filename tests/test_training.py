@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from fewer_bits import needs
 
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
@@ -38,6 +39,7 @@ METHODS = [
     PrefixTuning(tokens=3, mlp=4),
     PTuning(3, 8),
 ]
+EIGHT_BITS = pytest.param(LoRA(rank=2, bits=8), marks=needs(8), id="lora 8 bits")
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 
 
@@ -149,7 +151,7 @@ def test_gives_the_same_weights_for_the_same_seed(
 
 
 @pytest.mark.parametrize("stop", [5, 10], ids=["in the first epoch", "in the second epoch"])
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
+@pytest.mark.parametrize("method", [*(pytest.param(each, id=each.name) for each in METHODS), EIGHT_BITS])
 def test_goes_on_after_a_stop_as_if_there_had_been_none(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, method: Method, stop: int
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from labkit.costs.activations import Step
 from labkit.errors import LabError
-from labkit.methods import METHODS, LoRA, PromptTuning
+from labkit.methods import METHODS, Bottleneck, LoRA, PrefixTuning, PromptTuning, Selective
 from labkit.widgets.budget import MODELS, Budget
 
 
@@ -28,6 +28,18 @@ def test_turning_the_rank_turns_the_gradients() -> None:
     before = mib(panel, "gradients")
     panel.dials.turn(rank=32)
     assert mib(panel, "gradients") == pytest.approx(4 * before)
+
+
+def test_fewer_bits_are_a_dial_that_turns_the_weights() -> None:
+    panel = Budget("google/flan-t5-base")
+    before = mib(panel, "weights")
+    assert "bits" not in panel.takes.value
+    panel.dials.turn(bits=8)
+    # 198,180,864 numbers in 227,328 rows, and two tables of 32,128 x 768
+    assert "Matrices in 8 bits take 190.1 MiB in place of 756.0 MiB; embeddings and head keep" in panel.takes.value
+    assert mib(panel, "weights") == pytest.approx(before - (756.0 - 190.1), abs=0.1)
+    panel.dials.turn(bits=None)
+    assert mib(panel, "weights") == before
 
 
 def test_every_dial_of_the_step_moves_the_activations_and_nothing_else() -> None:
@@ -83,6 +95,67 @@ def test_a_rank_that_does_not_fit_is_told_in_one_line_and_leaves_no_figures() ->
     panel.dials.turn(rank=8)
     assert "rank 200" not in panel.trains.value
     assert panel.parts.cells
+
+
+@pytest.mark.parametrize(
+    ("name", "turned", "why"),
+    [
+        ("bottleneck", {"width": 192}, "width 192 is no bottleneck in a model of 192: use less than that"),
+        ("adalora", {"start": 8}, "start 8 leaves nothing to cut down to rank 8: use a start above the rank"),
+        ("selective", {"part": "encoder", "weights": "position-biases"}, "leaves nothing to train: choose"),
+    ],
+)
+def test_a_combination_that_is_refused_says_why_in_one_line(name: str, turned: dict[str, Any], why: str) -> None:
+    panel = Budget("nano", METHODS[name]())
+    assert panel.parts.cells
+    panel.dials.turn(**turned)
+    assert why in panel.trains.value
+    assert not panel.parts.cells
+
+
+DIALS = {
+    "full": [],
+    "selective": ["part", "layers", "weights"],
+    "lora": ["rank", "targets", "rslora", "dora", "init", "bits"],
+    "adalora": ["rank", "start", "targets"],
+    "bottleneck": ["width", "place"],
+    "ia3": [],
+    "layer-norm": [],
+    "prefix-tuning": ["tokens", "cross", "mlp"],
+    "llama-adapter": ["tokens", "layers", "encoder"],
+    "prompt-tuning": ["tokens", "init"],
+    "p-tuning": ["tokens", "hidden"],
+    "multitask-prompt-tuning": ["tokens"],
+}
+
+
+def test_choosing_a_method_shows_its_dials() -> None:
+    panel = Budget("nano")
+    found = {}
+    for name in METHODS:
+        panel.dials.children[0].value = name
+        assert panel.dials.method == METHODS[name]()
+        assert f"{name} trains " in panel.trains.value
+        found[name] = list(panel.dials._dials)
+    assert found == DIALS
+
+
+@pytest.mark.parametrize("name", [name for name, dials in DIALS.items() if dials])
+def test_every_dial_reaches_the_method(name: str) -> None:
+    panel = Budget("google/flan-t5-base", METHODS[name]())
+    for dial in DIALS[name]:
+        before = getattr(panel.dials.method, dial)
+        options = [value for _, value in getattr(panel.dials._dials[dial], "options", ())]
+        turned = next((value for value in options if value != before), None) if options else before + 1
+        panel.dials.turn(**{dial: turned})
+        assert getattr(panel.dials.method, dial) == turned != before
+        panel.dials.turn(**{dial: before})
+
+
+def test_a_value_that_no_dial_has_is_kept() -> None:
+    for method in (Bottleneck(width=700), Selective(layers="0,3"), PrefixTuning(mlp=48), LoRA(targets=("k",))):
+        panel = Budget("google/flan-t5-base", method)
+        assert panel.dials.method == method
 
 
 def test_an_unknown_model_is_refused() -> None:

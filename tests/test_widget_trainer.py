@@ -8,7 +8,16 @@ import pytest
 
 from labkit.dialogues import Dialogues
 from labkit.evaluation import Evaluation
-from labkit.methods import LoRA, PromptTuning
+from labkit.methods import (
+    METHODS,
+    AdaLoRA,
+    Bottleneck,
+    LoRA,
+    Method,
+    PromptTuning,
+    Selective,
+    from_dials,
+)
 from labkit.models import Model
 from labkit.runs import Run
 from labkit.training import Training
@@ -117,3 +126,46 @@ def test_a_dial_that_does_not_fit_is_told_in_a_line(tiny: Model, tiny_data: Dial
     shown.start_button.click()
     assert "above" in said(shown)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_can_be_chosen(name: str, tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path)
+    shown.dials.children[0].value = name
+    if name == "bottleneck":
+        shown.dials.turn(width=4)
+    if name == "adalora":
+        shown.dials.turn(rank=2)
+    assert "Not trained yet." in said(shown)
+    assert not shown.start_button.disabled
+    assert shown.live
+    assert shown.live.run.folder.name.startswith(name)
+
+
+@pytest.mark.parametrize(
+    ("method", "turned", "why"),
+    [
+        (Bottleneck(width=4), {"width": 32}, "width 32 is no bottleneck in a model of 32"),
+        (AdaLoRA(rank=2, start=4), {"start": 25}, "start 25 is above 24, the width of the narrowest target layer"),
+        (Selective(), {"part": "encoder", "weights": "position-biases"}, "leaves nothing to train"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_a_combination_that_is_refused_cannot_be_started(
+    method: Method, turned: dict[str, Any], why: str, tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    shown = panel(tiny, tiny_data, tmp_path, method=method)
+    assert not shown.start_button.disabled
+    shown.dials.turn(**turned)
+    assert why in said(shown)
+    assert shown.start_button.disabled
+
+
+def test_what_the_dials_of_another_method_say_is_trained(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    shown = panel(tiny, tiny_data, tmp_path, steps=2)
+    shown.dials.children[0].value = "selective"
+    shown.dials.turn(part="encoder", layers="all", weights="norms")
+    shown.start_button.click()
+    assert shown.live
+    assert from_dials(shown.live.wait(120).config["method"]) == Selective("encoder", "all", "norms")
+    assert "finished" in said(shown)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.intervals import paired_difference
+from labkit.methods import METHODS
 from labkit.paths import model_folder
 from labkit.prompts import AFTER, BEFORE, LONGEST_SUMMARY
 from labkit.runs import Run
@@ -32,7 +33,7 @@ tags: [{method}, labkit]
 
 ## Use
 
-labkit is not needed. A dialogue has a turn a line; model and prompt together read up to 512 tokens.
+labkit is not needed. {notes}A dialogue has a turn a line; model and prompt together read up to 512 tokens.
 
 ```python
 {snippet}
@@ -49,13 +50,17 @@ with names, with groups of people, or with harmful dialogues. Have a person read
 {made}
 """
 
-ADAPTER = """from peft import PeftModel
+ADAPTER = """{system}from peft import PeftModel
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
 base, adapter = "{source}", "path/to/this/folder"
-tokenizer = AutoTokenizer.from_pretrained(base{revision})
+{tuner}tokenizer = AutoTokenizer.from_pretrained(base{revision})
 model = AutoModelForSeq2SeqLM.from_pretrained(base{revision}, dtype="float32")
 model = PeftModel.from_pretrained(model, adapter).eval()
+"""
+
+TUNER = """sys.path.insert(0, adapter)
+import {tuner}  # lies in this folder, and adds the method to peft
 """
 
 WHOLE = """from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -65,12 +70,28 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype="float32").eval()
 """
 
-SUMMARIZE = f"""
+ASK = f"""
 dialogue = "#Person1#: Are you coming?\\n#Person2#: At six."
 batch = tokenizer({BEFORE!r} + dialogue + {AFTER!r}, return_tensors="pt")
 asked = {{"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}}
-out = model.generate(**asked, do_sample=False, num_beams=1, max_new_tokens={LONGEST_SUMMARY})
+"""
+
+TASKS = 'asked["task_ids"] = batch["input_ids"].new_tensor([0])  # the task of each dialogue, a number below {tasks}\n'
+
+WRITE = f"""out = model.generate(**asked, do_sample=False, num_beams=1, max_new_tokens={LONGEST_SUMMARY})
 print(tokenizer.decode(out[0], skip_special_tokens=True).strip())"""
+
+ALONE = "`{tuner}.py` in this folder adds the method to peft; it is a program, so read it before you run it. "
+NOTES = {
+    "adalora": "What plain peft 0.21 loads of it writes, but gives no loss. ",
+    "bottleneck": "peft has no bottleneck adapters. ",
+    "prefix-tuning": "peft's own prefix tuning is another one, in the decoder only. ",
+    "llama-adapter": (
+        "This is the method of arXiv:2303.16199 carried over to T5: there it was for LLaMA, which is a decoder alone, "
+        "and what peft has of it, AdaptionPrompt, refuses T5. "
+    ),
+    "multitask-prompt-tuning": "Plain peft wants to be told the task of each dialogue. ",
+}
 
 
 def model_card(run: Run, base: Run | None = None, lead: Run | None = None) -> str:
@@ -89,10 +110,10 @@ def model_card(run: Run, base: Run | None = None, lead: Run | None = None) -> st
     """
     config, results = run.config, run.results
     name, method = public_name(config["model"]["name"]), config["method"]["method"]
-    on_hub, whole = "/" in name, method == "full"
+    on_hub, whole, tuner = "/" in name, method == "full", METHODS[method].tuner
     rest = "It is the whole model." if whole else f"The base, {name}, is needed beside it."
-    revision = f', revision="{config["loaded"]["revision"]}"' if on_hub else ""
-    load = WHOLE if whole else ADAPTER.format(source=name if on_hub else f"path/to/{name}", revision=revision)
+    if bits := config["method"].get("bits"):
+        rest += f" In training and for the scores its matrices were in {bits} bits; below they are in 32."
     return CARD.format(
         library="transformers" if whole else "peft",
         base_model=f"base_model: {name}\n" if on_hub else "",
@@ -102,9 +123,23 @@ def model_card(run: Run, base: Run | None = None, lead: Run | None = None) -> st
         data=_cell(config["data"]["name"]),
         training=_training(run, name),
         scores=_scores(run, base, lead),
-        snippet=load + SUMMARIZE,
+        notes=NOTES.get(method, "") + (ALONE.format(tuner=tuner) if tuner else ""),
+        snippet=_snippet(config, name, tuner),
         made=_made(config["environment"]),
     )
+
+
+def _snippet(config: dict[str, Any], name: str, tuner: str) -> str:
+    """What somebody types who has the folder."""
+    on_hub, tasks = "/" in name, config["method"].get("tasks")
+    load = ADAPTER.format(
+        system="import sys\n\n" if tuner else "",
+        source=name if on_hub else f"path/to/{name}",
+        tuner=TUNER.format(tuner=tuner) if tuner else "",
+        revision=f', revision="{config["loaded"]["revision"]}"' if on_hub else "",
+    )
+    load = WHOLE if config["method"]["method"] == "full" else load
+    return load + ASK + (TASKS.format(tasks=tasks) if tasks else "") + WRITE
 
 
 def public_name(name: str) -> str:

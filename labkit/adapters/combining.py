@@ -23,7 +23,7 @@ def combine(base: Model, parts: Sequence[tuple[Run, float]]) -> Model:
             -1 takes it away from the base.
 
     Returns:
-        A model with one LoRA, which does exactly that; `merge` takes it as any other.
+        A model with one LoRA, which does exactly that, over the base in full precision; `merge` takes it as any other.
 
     Raises:
         LabError: A run is not of plain LoRA or has other targets than the first, a weight is no number, or the ranks

@@ -1,4 +1,7 @@
-"""Hand a trained adapter on: a folder with weights, config and model card, which needs no labkit to be used."""
+"""Hand a trained adapter on: a folder with weights, config and model card, which needs no labkit to be used.
+
+Of a method that peft does not have, the file that adds it to peft goes with them: it imports nothing of labkit.
+"""
 
 import json
 import shutil
@@ -6,10 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import labkit.tuners
 from labkit.adapters.cards import model_card, public_name
 from labkit.errors import LabError
+from labkit.methods import METHODS
 from labkit.runs import Run, write_json
 
+TUNERS = Path(labkit.tuners.__file__).parent
 WEIGHTS = (".safetensors", ".model")  # and no pickles, such as Trainer's training_args.bin
 NAMES = ("base_model_name_or_path", "tokenizer_name_or_path", "name_or_path", "_name_or_path")
 
@@ -51,6 +57,8 @@ def export(run: Run, folder: str | Path, base: Run | None = None, lead: Run | No
                 write_json(fresh / file.name, _public(_read(file)))
             elif file.suffix in WEIGHTS:
                 shutil.copyfile(file, fresh / file.name)
+        if tuner := METHODS[run.config["method"]["method"]].tuner:
+            shutil.copyfile(TUNERS / f"{tuner}.py", fresh / f"{tuner}.py")
         if folder.is_dir():
             folder.rmdir()
         return fresh.replace(folder)  # all of it is there, or nothing

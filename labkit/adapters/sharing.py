@@ -4,14 +4,16 @@ from pathlib import Path
 
 from labkit.adapters.exporting import WEIGHTS
 from labkit.errors import LabError
+from labkit.methods import METHODS
 
-SENT = ("README.md", "*.json", *(f"*{ending}" for ending in WEIGHTS))
+CODE = [f"{method.tuner}.py" for method in METHODS.values() if method.tuner]
+SENT = ("README.md", "*.json", *(f"*{ending}" for ending in WEIGHTS), *CODE)
 
 
 def push(
     folder: str | Path, name: str, *, private: bool = True, token: str | None = None, endpoint: str | None = None
 ) -> str:
-    """Upload what `export` wrote: weights, configs and card, and nothing else that lies in the folder.
+    """Upload what `export` wrote: weights, configs, card, code of a method of ours; and nothing else that lies there.
 
     Args:
         folder: Written by `export`.

@@ -37,30 +37,28 @@ def latency(
     for name, value in (("repeats", repeats), ("tokens", tokens)):
         if value < 1:
             raise LabError(f"{name} is {value}: use 1 or more")
-    inputs = {label: _inputs(model, dialogues) for label, model in models.items()}
+    prompts = {
+        label: encode_prompts(model.tokenizer, list(dialogues), model.room).ids for label, model in models.items()
+    }
     for label, model in models.items():
-        _seconds(model, inputs[label][0], tokens)  # not counted: the first time is slower than all others
+        seconds_for(model, prompts[label][:1], tokens)  # not counted: the first time is slower than all others
     order, seconds = list(models), {label: np.zeros(repeats) for label in models}
     for repeat in range(repeats):
         for number in range(len(dialogues)):
             for label in order:
-                seconds[label][repeat] += _seconds(models[label], inputs[label][number], tokens) / len(dialogues)
+                one = prompts[label][number : number + 1]
+                seconds[label][repeat] += seconds_for(models[label], one, tokens) / len(dialogues)
             order.reverse()
     quartiles = {label: np.quantile(each, (0.25, 0.5, 0.75)).tolist() for label, each in seconds.items()}
     return [{"label": label, "seconds": q[1], "low": q[0], "high": q[2]} for label, q in quartiles.items()]
 
 
-def _inputs(model: Model, dialogues: Sequence[str]) -> list[Any]:
+def seconds_for(model: Model, prompts: list[list[int]], tokens: int) -> float:
+    """Seconds that a model takes to write so many tokens for each of the encoded prompts, as one batch."""
     import torch
 
-    ids = encode_prompts(model.tokenizer, list(dialogues), model.room).ids
-    return [torch.tensor([row], device=model.device) for row in ids]
-
-
-def _seconds(model: Model, input_ids: Any, tokens: int) -> float:
-    import torch
-
-    asked = {"input_ids": input_ids, "attention_mask": torch.ones_like(input_ids)}
+    batch = model.tokenizer.pad({"input_ids": prompts}, return_tensors="pt").to(model.device)
+    asked = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
     with eval_mode(model.net), model.arithmetic(), torch.inference_mode():
         started = time.perf_counter()
         out = model.net.generate(**asked, do_sample=False, num_beams=1, min_new_tokens=tokens, max_new_tokens=tokens)

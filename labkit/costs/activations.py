@@ -1,28 +1,14 @@
-"""How many bytes of a forward pass PyTorch keeps for the backward pass of a T5, from its shape alone.
+"""How many bytes of a forward pass PyTorch keeps for the backward pass of a T5, from its shape alone."""
 
-Read off transformers' T5 (modeling_t5.py), for each tensor that an operation saves for its gradient:
-
-norm           its input; its normalised input, if its weight is trained
-q, k, v        their input, if one of them is trained; their results, which meet in matrix products
-scores         the softmax, heads x queries x keys
-o              its input, if it is trained
-wi_0, wi_1     their input, if one of them is trained; four tensors of gelu(wi_0), and the two that the gate multiplies
-wo             its input, if it is trained
-output, loss   the log-softmax, tokens x vocabulary; the input of the head, if it is trained
-
-A frozen layer keeps no input, since only the gradient of its weight needs it; that is all that freezing saves here.
-"""
-
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
+from labkit.costs.forward import BF16, FP32, Forward, Tensor
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, LoRA, Method
-from labkit.methods.lora import LINEARS
+from labkit.methods import FullFineTuning, Method
 from labkit.parameters import Shape
-
-FP32, BF16 = 4, 2  # bytes a number
-# of gelu and gate, with autocast on a GPU: it computes powers, and what follows from them, in fp32
-GATES = {FP32: 6 * FP32, BF16: 4 * FP32 + 2 * BF16}
 
 
 @dataclass(frozen=True)
@@ -53,93 +39,74 @@ class Step:
             raise LabError(f"unknown precision {self.precision!r}: use fp32 or bf16")
 
 
-def activation_bytes(shape: Shape, method: Method, step: Step) -> int:
-    """Bytes that are kept for the backward pass at their highest, in a training without dropout.
+class Kept(NamedTuple):
+    """Bytes that are kept for the backward pass: of activations, and of bf16 copies of matrices."""
 
-    In fp32 these are those of eager attention, as on a CPU; in bf16 those of a GPU, where torch's fused attention keeps
-    the position biases in the place of the softmax. Left out: indices, one number a token here and there, and that
-    nothing is kept in front of the first trained layer, which makes LoRA on wo alone a third too dear on nano.
+    activations: int
+    copies: int
+
+
+def kept(shape: Shape, method: Method, step: Step) -> Kept:
+    """What is kept for the backward pass at its highest, in a training without dropout.
+
+    In fp32 these are the activations of eager attention, as on a CPU; in bf16 those of a GPU, where torch's fused
+    attention keeps the position biases in the place of the softmax. Left out: indices, and one number a token here and
+    there.
 
     Args:
         shape: Of the model.
-        method: What is trained; of one that is neither full fine-tuning nor LoRA, what it adds itself is left out.
-            LoRA is counted as in all layers with its one rank.
+        method: What is trained.
         step: Batch, lengths, precision and checkpointing.
 
     Returns:
-        Bytes; with checkpointing, the inputs of the blocks and the inside of one.
+        Bytes; with checkpointing, of the inputs of the blocks and the inside of one.
     """
-    kept = _Kept(shape, method, step)
+    forward = Forward(shape, method, step.batch_size, step.precision == "bf16")
     source, target = step.source_tokens + method.virtual_tokens, step.target_tokens
-    encoder = kept.self_attention(source) + kept.feed_forward(source)
-    decoder = kept.self_attention(target) + kept.cross_attention(target, source) + kept.feed_forward(target)
-    between, end = kept.encoder_end(source), kept.decoder_end(target)
-    if not step.checkpointing:
-        return shape.layers * encoder + shape.decoder_layers * decoder + between + end
-    before = shape.layers * kept.hidden(source) + kept.bias_and_mask(source, source)
-    after = shape.decoder_layers * kept.hidden(target) + kept.hidden(source)
-    after += kept.bias_and_mask(target, target) + kept.bias_and_mask(target, source)
+    if step.checkpointing:
+        return _checkpointed(forward, source, target)
+    forward.prompt()
+    full = isinstance(method, FullFineTuning)
+    x = forward.hidden(source, full or bool(method.virtual_tokens))
+    for layer in range(shape.layers):
+        x = forward.block("encoder", layer, x)
+    memory = forward.norm(x, "encoder.final_layer_norm")
+    y = forward.hidden(target, full)
+    for layer in range(shape.decoder_layers):
+        y = forward.block("decoder", layer, y, memory)
+    forward.loss(forward.norm(y, "decoder.final_layer_norm"))
+    return Kept(_bytes(forward.kept), BF16 * forward.copied)
+
+
+def _checkpointed(forward: Forward, source: int, target: int) -> Kept:
+    """With the inputs of the blocks kept, and the inside of the largest; every block has an input with a gradient."""
+    shape = forward.shape
+    x, y, memory = (forward.hidden(length, True) for length in (source, target, source))
+
+    def inside(part: Callable[[], object], *read: Tensor) -> Kept:
+        forward.clear()
+        part()
+        return Kept(_bytes(forward.kept - {*read}), BF16 * forward.copied)
+
+    encoder = [inside(partial(forward.block, "encoder", i, x), x) for i in range(shape.layers)]
+    decoder = [inside(partial(forward.block, "decoder", i, y, memory), y, memory) for i in range(shape.decoder_layers)]
+    between = inside(lambda: forward.norm(x, "encoder.final_layer_norm"))
+    end = inside(lambda: forward.loss(forward.norm(y, "decoder.final_layer_norm")))
+    before = shape.layers * _bytes([x]) + _bias_and_mask(forward, source, source)
+    after = shape.decoder_layers * _bytes([y]) + _bytes([memory])
+    after += _bias_and_mask(forward, target, target) + _bias_and_mask(forward, target, source)
     # what is behind a block is gone by the time that the backward pass comes to it
-    return before + max(encoder, between + after + max(decoder, end))
+    behind = between.activations + after + max(end.activations, *(block.activations for block in decoder))
+    return Kept(
+        before + max(behind, *(block.activations for block in encoder)),
+        end.copies + max(block.copies for block in encoder + decoder),
+    )
 
 
-class _Kept:
-    """Bytes that each part of the model keeps; `length` is in tokens a row."""
+def _bias_and_mask(forward: Forward, queries: int, keys: int) -> int:
+    """Position biases a head and a mask a row, which all blocks of a stack share."""
+    return FP32 * (forward.shape.heads + forward.batch) * queries * keys
 
-    def __init__(self, shape: Shape, method: Method, step: Step):
-        self.shape, self.batch = shape, step.batch_size
-        self.full = isinstance(method, FullFineTuning)
-        self.bytes = BF16 if step.precision == "bf16" else FP32  # a number in a matrix product
-        self.inner = shape.heads * shape.d_kv
-        self.trained: tuple[str, ...] = LINEARS if self.full else ()
-        self.rank, self.dora = 0, False
-        if isinstance(method, LoRA):
-            self.trained = LINEARS if "all" in method.targets else method.targets
-            self.rank, self.dora = method.rank, method.dora
 
-    def hidden(self, length: int) -> int:
-        """The hidden states between two layers, always in fp32."""
-        return FP32 * self.batch * length * self.shape.d_model
-
-    def norm(self, length: int) -> int:
-        return self.hidden(length) * (2 if self.full else 1)
-
-    def linears(self, length: int, inputs: int, outputs: int, *names: str) -> int:
-        """What those that are trained, or have LoRA beside them, keep of the input that they share."""
-        trained = sum(name in self.trained for name in names)
-        # autocast makes each layer a bf16 copy of its own of the input; DoRA scales the outputs of W and BA apart
-        numbers = inputs * (trained if self.bytes == BF16 else min(trained, 1))
-        numbers += trained * (self.rank + 2 * outputs * self.dora)
-        return self.bytes * self.batch * length * numbers
-
-    def self_attention(self, length: int) -> int:
-        return self.linears(length, self.shape.d_model, self.inner, "q", "k", "v") + self._attention(length, length)
-
-    def cross_attention(self, queries: int, keys: int) -> int:
-        # in fp32 all layers keep the same output of the encoder: see encoder_end
-        inputs = self.shape.d_model if self.bytes == BF16 else 0
-        own = self.linears(queries, self.shape.d_model, self.inner, "q")
-        return own + self.linears(keys, inputs, self.inner, "k", "v") + self._attention(queries, keys)
-
-    def _attention(self, queries: int, keys: int) -> int:
-        numbers = self.inner * (queries + 2 * keys) + self.shape.heads * queries * keys
-        numbers += self.inner * queries if self.bytes == BF16 and "o" not in self.trained else 0  # fused: its result
-        out = self.linears(queries, self.inner, self.shape.d_model, "o")
-        return self.norm(queries) + self.bytes * self.batch * numbers + out
-
-    def feed_forward(self, length: int) -> int:
-        width, inside = self.shape.d_model, self.shape.d_ff
-        ends = self.linears(length, width, inside, "wi_0", "wi_1") + self.linears(length, inside, width, "wo")
-        return self.norm(length) + ends + GATES[self.bytes] * self.batch * length * inside
-
-    def encoder_end(self, length: int) -> int:
-        read = self.bytes == FP32 and ("k" in self.trained or "v" in self.trained)
-        return self.norm(length) + (self.hidden(length) if read else 0)
-
-    def decoder_end(self, length: int) -> int:
-        head = self.bytes * self.shape.d_model if self.full else 0
-        return self.norm(length) + self.batch * length * (head + FP32 * self.shape.vocabulary)
-
-    def bias_and_mask(self, queries: int, keys: int) -> int:
-        """Position biases a head and a mask a row, which all blocks of a stack share."""
-        return FP32 * (self.shape.heads + self.batch) * queries * keys
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(tensor.numbers * tensor.bytes for tensor in tensors)

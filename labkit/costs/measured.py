@@ -8,7 +8,8 @@ from typing import Any
 from labkit.costs.activations import Step
 from labkit.costs.budget import MemoryBudget
 from labkit.errors import LabError
-from labkit.models import Model
+from labkit.models import Model, quiet
+from labkit.quantization import tensors, weight_bytes
 from labkit.training import set_dropout
 
 
@@ -36,7 +37,7 @@ def measure_memory(model: Model, step: Step | None = None) -> MemoryBudget:
         _keep_inputs_only(net)
     parameters = list(net.parameters())
     optimizer = torch.optim.AdamW([p for p in parameters if p.requires_grad])
-    saved = _Saved(parameters)
+    saved = _Saved([tensor for weight in parameters for tensor in tensors(weight)])
     with torch.autograd.graph.saved_tensors_hooks(partial(_Held, saved), lambda held: held.tensor):
         with torch.autocast(model.device.split(":")[0], torch.bfloat16, enabled=step.precision == "bf16"):
             loss = net(**_batch(net, step), use_cache=False).loss
@@ -44,16 +45,27 @@ def measure_memory(model: Model, step: Step | None = None) -> MemoryBudget:
     optimizer.step()
     states = (value for state in optimizer.state.values() for value in state.values())
     return MemoryBudget(
-        weights=_bytes(parameters),
+        weights=weight_bytes(net),
         copies=saved.highest["copies"],
         gradients=_bytes(p.grad for p in parameters if p.grad is not None),
         optimizer=_bytes(states),
         activations=saved.highest["activations"],
+        adapter=_bytes(_stored(net)),
     )
 
 
 def _bytes(tensors: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
+
+def _stored(net: Any) -> Any:
+    """The tensors of the file that a run would keep."""
+    from peft import PeftModel, get_peft_model_state_dict
+
+    if not isinstance(net, PeftModel):
+        return net.parameters()
+    with quiet():
+        return get_peft_model_state_dict(net, save_embedding_layers=False).values()
 
 
 def _batch(net: Any, step: Step) -> dict[str, Any]:
@@ -86,8 +98,8 @@ def _keep_inputs_only(net: Any) -> None:
 class _Saved:
     """Bytes that autograd holds: of activations, and of bf16 copies of weights; the weights themselves left out."""
 
-    def __init__(self, parameters: list[Any]):
-        self.weights = {p.untyped_storage().data_ptr() for p in parameters}
+    def __init__(self, weights: list[Any]):
+        self.weights = {tensor.untyped_storage().data_ptr() for tensor in weights}
         self.holders: Counter[int] = Counter()
         self.now: Counter[str] = Counter()
         self.highest: Counter[str] = Counter()

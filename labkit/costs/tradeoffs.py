@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 from labkit.errors import LabError
 from labkit.intervals import MEASURES
-from labkit.plots import COLORS, GREY, error_bars, style, title
+from labkit.plots import COLORS, GREY, SYMBOLS, error_bars, style, title
 
 Rows = Sequence[dict[str, Any]]
-SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "x")  # lines differ in more than colour
 
 
 class Quantity(NamedTuple):

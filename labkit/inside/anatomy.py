@@ -15,6 +15,7 @@ import numpy as np
 from labkit.errors import LabError
 from labkit.inside.weights import array, is_adapted, is_wrapped, modules_with_weights
 from labkit.intervals import FloatArray
+from labkit.methods import in_full_precision
 from labkit.models import Model
 
 ROUNDING = 1e-7  # relative; float32 cannot hold a smaller change
@@ -137,7 +138,7 @@ def update(model: Model, layer: str, base: Model | None = None) -> Update:
     Args:
         model: A model with a method.
         layer: One of `layers(model)`.
-        base: The model it was trained from; needed for full fine-tuning only.
+        base: The model it was trained from; needed for full fine-tuning and for a base in fewer bits.
 
     Returns:
         W, the change, and LoRA's A, B and scaling, as float64.
@@ -164,8 +165,8 @@ def layer_changes(model: Model, base: Model | None = None) -> list[LayerChange]:
 
     Args:
         model: A model with a method.
-        base: The model it was trained from; needed for full fine-tuning only. Without it, the weights that an
-            adapter froze stand for the base.
+        base: The model it was trained from; needed for full fine-tuning and for a base in fewer bits. Without it, the
+            weights that an adapter froze stand for the base.
 
     Returns:
         A row for each weight of the base, in the order of the model.
@@ -207,10 +208,11 @@ def _check(model: Model) -> None:
 def _before_and_after(model: Model, base: Model | None) -> tuple[dict[str, Any], dict[str, Any]]:
     """Modules with the weights of the base, and those of the model."""
     _check(model)
-    if base is None and not is_wrapped(model.net):
+    if base is None and (getattr(model.method, "bits", None) or not is_wrapped(model.net)):
         raise LabError(
             f"{model.method.label} keeps no copy of the base's weights: give base, the model it started from"
         )
+    model = in_full_precision(model, base) if base else model
     before, after = modules_with_weights((base or model).net), modules_with_weights(model.net)
     if missing := [name for name in before if name not in after]:
         raise LabError(f"the model has no {missing[0]}, the base has: give the base that the training started from")

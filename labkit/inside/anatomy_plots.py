@@ -42,7 +42,7 @@ def heatmaps(update: Update) -> Any:
         figure.update_yaxes(title_text=down, autorange="reversed", row=1, col=column)
     figure.update_annotations(font_size=13)
     style(figure).update_layout(margin_t=55)  # the titles stand below the buttons
-    return _without_grid(figure)
+    return without_grid(figure)
 
 
 def spectrum(update: Update) -> Any:
@@ -105,7 +105,7 @@ def changes_map(rows: Sequence[LayerChange]) -> Any:
         )
     )
     figure.update_yaxes(autorange="reversed")
-    return _without_grid(style(figure))
+    return without_grid(style(figure))
 
 
 def block_means(matrix: FloatArray, most: int = MOST) -> FloatArray:
@@ -125,5 +125,6 @@ def block_means(matrix: FloatArray, most: int = MOST) -> FloatArray:
     return matrix
 
 
-def _without_grid(figure: Any) -> Any:
+def without_grid(figure: Any) -> Any:
+    """Take the lines behind a figure away, which a map covers; the same figure comes back."""
     return figure.update_xaxes(showgrid=False, zeroline=False).update_yaxes(showgrid=False, zeroline=False)

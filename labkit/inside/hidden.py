@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from labkit.batches import collator, encode_rows
+from labkit.batches import collator, encode_rows, encode_tasks
 from labkit.errors import LabError
 from labkit.generation import eval_mode
 from labkit.intervals import FloatArray, bootstrap
@@ -73,12 +73,13 @@ def hidden_changes(base: Model, tuned: Model, rows: Any, *, batch_size: int = 16
     """Compare the hidden states of two models on the same dialogues and references.
 
     Virtual tokens have no counterpart in the base: their positions are left out, as is padding. The decoder reads the
-    first reference, whatever the models would write themselves.
+    first reference, or a task's right answer, whatever the models would write themselves.
 
     Args:
         base: The model that was trained from.
         tuned: The same with a method.
-        rows: Rows with `id`, `dialogue` and `summaries`, such as `data.test.select(range(50))`.
+        rows: Rows with `id`, `dialogue` and `summaries`, such as `data.test.select(range(50))`; or tasks of the
+            pre-training, as `load_tasks` gives them.
         batch_size: Dialogues at a time.
 
     Returns:
@@ -91,11 +92,14 @@ def hidden_changes(base: Model, tuned: Model, rows: Any, *, batch_size: int = 16
         raise LabError(f"no interval from {len(rows)} dialogue(s): give at least 2 rows")
     if (ours := _sizes(base)) != (theirs := _sizes(tuned)):
         raise LabError(f"the models differ in width and layers, {ours} and {theirs}: give the base of the tuned model")
-    encoded, _ = encode_rows(tuned, rows)  # by the tuned model, whose virtual tokens leave less room
+    # by the tuned model, whose virtual tokens leave less room
+    tasks = isinstance(rows, list)
+    encoded = encode_tasks(tuned, rows) if tasks else encode_rows(tuned, rows)[0]
+    ids = [f"task_{number}" for number in range(len(rows))] if tasks else rows["id"]
     batches = [encoded[start : start + batch_size] for start in range(0, len(encoded), batch_size)]
     parts = [_compared(base, tuned, collator(tuned)(batch)) for batch in batches]
     change, cosine = ({s: np.concatenate([p[s][i] for p in parts], axis=1) for s in STACKS} for i in (0, 1))
-    return HiddenChanges(tuple(rows["id"]), change, cosine)
+    return HiddenChanges(tuple(ids), change, cosine)
 
 
 def _compared(base: Model, tuned: Model, batch: Any) -> dict[str, FloatArray]:

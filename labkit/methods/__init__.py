@@ -13,6 +13,7 @@ from labkit.methods.bottleneck import Bottleneck as Bottleneck
 from labkit.methods.full import FullFineTuning as FullFineTuning
 from labkit.methods.ia3 import IA3 as IA3
 from labkit.methods.layer_norm import LayerNormTuning as LayerNormTuning
+from labkit.methods.llama_adapter import LlamaAdapter as LlamaAdapter
 from labkit.methods.lora import LoRA as LoRA
 from labkit.methods.multitask_prompt_tuning import MultitaskPromptTuning as MultitaskPromptTuning
 from labkit.methods.multitask_prompt_tuning import choose_task as choose_task
@@ -32,11 +33,13 @@ FAMILY: tuple[type[Method], ...] = (
     IA3,
     LayerNormTuning,
     PrefixTuning,
+    LlamaAdapter,
     PromptTuning,
     PTuning,
     MultitaskPromptTuning,
 )
 METHODS = {method.name: method for method in FAMILY}
+OWN_WEIGHTS = (FullFineTuning, Selective, LayerNormTuning)  # are what these train
 
 
 def make_method(name: str, **dials: Any) -> Method:
@@ -62,13 +65,23 @@ def make_method(name: str, **dials: Any) -> Method:
     known = [field.name for field in fields(METHODS[name])]
     for dial in given:
         if dial not in known:
+            check_bits(name, dial)
             raise LabError(f"{name} has no dial {dial!r}: it has {', '.join(known) or 'none'}")
     return METHODS[name](**given)
 
 
+def check_bits(name: str, dial: str) -> None:
+    """Raise LabError if the dial is `bits` and the method trains what it would have stored in fewer."""
+    if dial == "bits" and METHODS[name] in OWN_WEIGHTS:
+        raise LabError(
+            f"{name} trains weights of the model itself, and in fewer bits its small steps would be rounded away: "
+            "use lora with bits"
+        )
+
+
 def from_dials(dials: Mapping[str, Any]) -> Method:
     """The method that `Method.dials` described."""
-    rest = {name: tuple(value) if isinstance(value, list) else value for name, value in dials.items()}
+    rest = dict(dials)
     return make_method(str(rest.pop("method")), **rest)
 
 
@@ -97,7 +110,7 @@ def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
     _check(base, method)
     with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
-        net = method.apply(copy.deepcopy(base.net), base.tokenizer, seed)
+        net = method.apply(method.prepare(copy.deepcopy(base.net)), base.tokenizer, seed)
     return replace(base, net=net.eval(), method=method)
 
 
@@ -128,6 +141,33 @@ def restore(base: Model, method: Method, folder: Path) -> Model:
     return replace(base, net=net.eval(), method=method)
 
 
+def in_full_precision(model: Model, base: Model) -> Model:
+    """Put what a LoRA learned over a base in fewer bits on a copy of the base as it was.
+
+    Args:
+        model: With such a LoRA; it is left as it was.
+        base: The model that it was trained from.
+
+    Returns:
+        A new model, in eval mode; a model whose base is in full precision is returned as it is.
+
+    Raises:
+        LabError: The base is another one.
+    """
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+    if not isinstance(model.method, LoRA) or not model.method.bits:
+        return model
+    if (base.name, base.revision) != (model.name, model.revision):
+        raise LabError(f"{model.method.label} was trained from {model.name}, not from {base.name}: give that base")
+    whole = attach(base, replace(model.method, bits=None))
+    with quiet():
+        name = model.net.active_adapter
+        learned = get_peft_model_state_dict(model.net, adapter_name=name, save_embedding_layers=False)
+        set_peft_model_state_dict(whole.net, learned)
+    return whole
+
+
 def _open(base: Model, method: Method, folder: Path) -> Any:
     from peft import PeftModel
     from transformers import AutoModelForSeq2SeqLM
@@ -137,7 +177,7 @@ def _open(base: Model, method: Method, folder: Path) -> Any:
     if isinstance(method, FullFineTuning):
         how = {"dtype": base.net.dtype, "attn_implementation": base.net.config._attn_implementation}
         return AutoModelForSeq2SeqLM.from_pretrained(folder, use_safetensors=True, **how).to(base.device)
-    return PeftModel.from_pretrained(copy.deepcopy(base.net), folder)
+    return PeftModel.from_pretrained(method.prepare(copy.deepcopy(base.net)), folder)
 
 
 def _check(base: Model, method: Method) -> None:

@@ -15,13 +15,20 @@ class Method:
     Attributes:
         name: Its name on the command line.
         learning_rate: What it trains well with when no other is given.
+        unmergeable: Why it cannot be merged into the weights of the base; empty if it can.
+        tuner: The module of labkit.tuners without which peft does not know it; empty if peft has it.
     """
 
     name: ClassVar[str]
     learning_rate: ClassVar[float]
+    unmergeable: ClassVar[str] = ""
+    tuner: ClassVar[str] = ""
 
     def check(self, shape: Shape) -> None:
         """Raise LabError if a dial does not fit a model of this shape."""
+
+    def check_machine(self, device: str) -> None:
+        """Raise LabError if it needs a library or a device that is not there."""
 
     def trainable(self, shape: Shape) -> int:
         """How many parameters it trains, from the shape alone."""
@@ -41,6 +48,10 @@ class Method:
 
     def finish_saving(self, folder: Path) -> None:
         """Change what peft saved in a folder, where the file is to hold it in another form."""
+
+    def prepare(self, net: Any) -> Any:
+        """Make of `net`, a copy of the base, what the method is put on, new or with trained weights."""
+        return net
 
     def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
         """Change `net`, a copy that the method may keep, so that just its own parameters train."""

@@ -28,7 +28,9 @@ class Bottleneck(Method):
     """
 
     name: ClassVar[str] = "bottleneck"
-    learning_rate: ClassVar[float] = 5e-3
+    learning_rate: ClassVar[float] = 1.5e-2
+    tuner: ClassVar[str] = "bottleneck"
+    unmergeable: ClassVar[str] = "the bend between its matrices is no change of a weight"
 
     width: int = 16
     place: str = "houlsby"

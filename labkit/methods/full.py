@@ -16,6 +16,7 @@ class FullFineTuning(Method):
 
     name: ClassVar[str] = "full"
     learning_rate: ClassVar[float] = 1e-3
+    unmergeable: ClassVar[str] = "it is one plain network already"
 
     def trainable(self, shape: Shape) -> int:
         """All of them."""

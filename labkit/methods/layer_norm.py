@@ -9,6 +9,8 @@ from typing import Any, ClassVar
 from labkit.methods.base import Method
 from labkit.parameters import Shape
 
+NORMS = ("layer_norm", "final_layer_norm")
+
 
 @dataclass(frozen=True)
 class LayerNormTuning(Method):
@@ -25,5 +27,4 @@ class LayerNormTuning(Method):
         """Wrap `net` with peft's layer-norm tuning."""
         from peft import LNTuningConfig, get_peft_model
 
-        targets = ["layer_norm", "final_layer_norm"]
-        return get_peft_model(net, LNTuningConfig(task_type="SEQ_2_SEQ_LM", target_modules=targets))
+        return get_peft_model(net, LNTuningConfig(task_type="SEQ_2_SEQ_LM", target_modules=list(NORMS)))

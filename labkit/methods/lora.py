@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from labkit import quantization
 from labkit.errors import LabError
 from labkit.methods import places
 from labkit.methods.base import Method
@@ -35,6 +36,9 @@ class LoRA(Method):
     as it is and B0 A0 is taken off beside it, so that what is switched off is the base. The file holds B A - B0 A0
     as a LoRA of twice the rank, and is twice as large, so that it fits the untouched base, with peft alone, too.
 
+    QLoRA (Dettmers et al. 2023, arXiv:2305.14314) has W in fewer bits, and A and B beside it in fp32 as ever. W is
+    stored so in the copy that is trained and wherever it is opened again; the base itself stays as it is.
+
     Attributes:
         rank: Width of the bottleneck between A and B, 1 to the width of the narrowest target.
         alpha: The change is scaled by alpha / rank; twice the rank unless given.
@@ -47,6 +51,7 @@ class LoRA(Method):
         layers: Layers of encoder and decoder to adapt: "all", "last 2", or numbers from 0 on as "0,2".
         ranks: Other ranks in some places, as "decoder=16,wo=4": of encoder, decoder, attention, cross-attention,
             feed-forward, q, k, v, o, wi_0, wi_1 and wo. The last that fits a layer counts; the scale stays the same.
+        bits: Bits of a number in the frozen matrices of encoder and decoder: 8 or 4 (QLoRA), or 32 unless given.
     """
 
     name: ClassVar[str] = "lora"
@@ -62,6 +67,7 @@ class LoRA(Method):
     init: str = "default"
     layers: str = "all"
     ranks: str = ""
+    bits: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
@@ -77,6 +83,13 @@ class LoRA(Method):
             raise LabError(f"unknown init {self.init!r}: use one of {', '.join(INITS)}")
         if self.init == "pissa" and self.dora:
             raise LabError("init='pissa' and dora=True do not go together: leave out one of them")
+        if self.bits not in (None, *quantization.BITS):
+            raise LabError(f"{self.bits} bits are not to be had: use 8 or 4, or leave bits out")
+        if self.init == "pissa" and self.bits:
+            raise LabError(
+                f"init='pissa' and bits={self.bits} do not go together, as what is left of W beside A and B would be "
+                "stored, which is no base to switch back to: leave out one of them"
+            )
         places.check_layers(self.layers)
         for part, rank in self._ranks:
             if part not in (*places.PARTS, *LINEARS) or not re.fullmatch(r"[1-9]\d*", rank):
@@ -113,6 +126,11 @@ class LoRA(Method):
             width, rank = min(too_high)
             raise LabError(f"rank {rank} is above {width}, the width of the narrowest target layer: use 1 to {width}")
 
+    def check_machine(self, device: str) -> None:
+        """Raise LabError if fewer bits are not to be had on this machine."""
+        if self.bits:
+            quantization.check(self.bits, device)
+
     def trainable(self, shape: Shape) -> int:
         """A has rank x inputs and B outputs x rank weights; DoRA adds one length an output."""
         return sum(
@@ -127,6 +145,10 @@ class LoRA(Method):
     def stored(self, shape: Shape) -> int:
         """PiSSA stores beside A and B what they started from."""
         return self.added(shape)
+
+    def prepare(self, net: Any) -> Any:
+        """Store its matrices in fewer bits."""
+        return quantization.quantize(net, self.bits) if self.bits else net
 
     def apply(self, net: Any, tokenizer: Any, seed: int) -> Any:
         """Wrap `net` with peft's LoRA."""

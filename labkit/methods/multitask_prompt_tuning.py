@@ -26,6 +26,7 @@ class MultitaskPromptTuning(Method):
 
     name: ClassVar[str] = "multitask-prompt-tuning"
     learning_rate: ClassVar[float] = 0.3
+    unmergeable: ClassVar[str] = "its virtual tokens are input, and no change of a weight"
 
     tokens: int = 20
     tasks: int = 1

@@ -24,6 +24,7 @@ class PTuning(Method):
 
     name: ClassVar[str] = "p-tuning"
     learning_rate: ClassVar[float] = 3e-3
+    unmergeable: ClassVar[str] = "its virtual tokens are input, and no change of a weight"
 
     tokens: int = 20
     hidden: int = 128

@@ -4,6 +4,7 @@ encoder.block.0.layer.1.DenseReluDense.wo      part: encoder, feed-forward      
 """
 
 import re
+from collections.abc import Iterable
 
 from labkit.errors import LabError
 from labkit.parameters import Shape
@@ -31,6 +32,13 @@ def check_layers_there(text: str, shape: Shape) -> None:
     asked = [int(number) for number in re.findall(r"\d+", text)]
     if asked and max(asked) > there - (not text.startswith("last")):
         raise LabError(f"layers={text!r} names more than the {there} layers that there are: use 0 to {there - 1}")
+
+
+def read_layers(names: Iterable[str], shape: Shape) -> str:
+    """The layers that modules are in, by their paths, in the words of the dial; all, if they have no paths."""
+    numbers = {int(number) for name in names for number in re.findall(r"\bblock\.(\d+)", name)}
+    every = set(range(max(shape.layers, shape.decoder_layers)))
+    return "all" if numbers in (set(), every) else ",".join(str(number) for number in sorted(numbers))
 
 
 def in_layers(text: str, layer: int, layers: int) -> bool:

@@ -25,6 +25,8 @@ class PrefixTuning(Method):
     """
 
     name: ClassVar[str] = "prefix-tuning"
+    tuner: ClassVar[str] = "prefix"
+    unmergeable: ClassVar[str] = "its keys and values are input of the attention, and no change of a weight"
 
     tokens: int = 20
     cross: bool = False

@@ -28,6 +28,7 @@ class PromptTuning(Method):
 
     name: ClassVar[str] = "prompt-tuning"
     learning_rate: ClassVar[float] = 0.3
+    unmergeable: ClassVar[str] = "its virtual tokens are input, and no change of a weight"
 
     tokens: int = 20
     init: str = "vocabulary"

@@ -2,5 +2,6 @@
 
 from labkit.tuners import adalora as adalora
 from labkit.tuners import bottleneck as bottleneck
+from labkit.tuners import llama_adapter as llama_adapter
 from labkit.tuners import multitask as multitask
 from labkit.tuners import prefix as prefix

@@ -1,13 +1,15 @@
-"""Bottleneck adapters in peft's manner: a module around an attention or a feed-forward layer."""
+"""Bottleneck adapters in peft's manner: a module around an attention or a feed-forward layer.
+
+This file is handed on beside trained weights, so that peft knows what they are: it imports nothing of ours.
+"""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from peft.config import PeftConfig
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
-
-from labkit.tuners import register
 
 
 @dataclass
@@ -59,15 +61,18 @@ class BottleneckLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self.bottleneck_up[adapter] = up.to(some.device)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
+    def change(self, adapter: str, x: Any, out: Any) -> Any:
+        """What an adapter adds to what the module gives for `x`."""
+        down, up = self.bottleneck_down[adapter], self.bottleneck_up[adapter]
+        return up(nn.functional.relu(down(x if self.parallel[adapter] else out)))
+
     def forward(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """What the module gives; of a tuple, the adapters change the first."""
         out = self.base_layer(x, *args, **kwargs)
         first, *others = out if isinstance(out, tuple) else (out,)
         for adapter in self.active_adapters:
             if adapter in self.bottleneck_down and not self.disable_adapters:
-                read = x if self.parallel[adapter] else first
-                down, up = self.bottleneck_down[adapter], self.bottleneck_up[adapter]
-                first = first + up(nn.functional.relu(down(read)))
+                first = first + self.change(adapter, x, first)
         return (first, *others) if isinstance(out, tuple) else first
 
 
@@ -93,5 +98,12 @@ class BottleneckModel(BaseTuner):  # type: ignore[misc]
         else:
             setattr(parent, target_name, BottleneckLayer(target, adapter_name, peft_config))
 
+    def _replace_module(self, parent: nn.Module, name: str, module: nn.Module, layer: nn.Module) -> None:
+        """Give a module back as it was found; peft, which calls this, takes every module for one with a weight."""
+        setattr(parent, name, module)
 
-register(BottleneckConfig, BottleneckModel, BottleneckModel.prefix)
+
+# peft knows a method by the name in its config; its own function for this takes the names of its own methods only
+PEFT_TYPE_TO_CONFIG_MAPPING["BOTTLENECK"] = BottleneckConfig
+PEFT_TYPE_TO_TUNER_MAPPING["BOTTLENECK"] = BottleneckModel
+PEFT_TYPE_TO_PREFIX_MAPPING["BOTTLENECK"] = BottleneckModel.prefix

@@ -5,6 +5,8 @@ hidden states -> k, v -> cache -> [prefix | keys], [prefix | values] -> attentio
 
 T5 looks its attention function up by the name that stands in its config; ours puts the prefix in front, and then calls
 the one that the model uses. Each attention gets a config of its own for that: the model's stays as it is.
+
+This file is handed on beside trained weights, so that peft knows what they are: it imports nothing of ours.
 """
 
 import copy
@@ -13,12 +15,11 @@ from typing import Any, ClassVar
 
 import torch
 from peft.config import PeftConfig
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_PREFIX_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from torch import nn
 from transformers import AttentionInterface
 from transformers.models.t5.modeling_t5 import ALL_ATTENTION_FUNCTIONS, eager_attention_forward
-
-from labkit.tuners import register
 
 NAME = "with_prefix"
 
@@ -44,7 +45,16 @@ class PrefixConfig(PeftConfig):  # type: ignore[misc]
 
 
 def attend(
-    module: Any, query: Any, key: Any, value: Any, mask: Any, *, position_bias: Any, prefix: Any = None, **kwargs: Any
+    module: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    mask: Any,
+    *,
+    position_bias: Any,
+    prefix: Any = None,
+    seen: Any = None,
+    **kwargs: Any,
 ) -> Any:
     """The attention that the model uses, over a prefix and what is there without it.
 
@@ -55,7 +65,8 @@ def attend(
         value: Shape (batch, heads, keys, d_kv).
         mask: Added to the scores, or True where a key may be seen; None where all may be.
         position_bias: Added to the scores; a prefix has no place in the text, so it gets none.
-        prefix: Shape (tokens, 2 x heads x d_kv), a row its key and its value.
+        prefix: Shape (tokens, 2 x heads x d_kv), a row its key and its value; or one for each row of the batch.
+        seen: Shape (batch, tokens), where of prefixes of different lengths there is something; everywhere unless given.
         **kwargs: Passed on.
 
     Returns:
@@ -67,12 +78,16 @@ def attend(
         batch, heads, queries, _ = query.shape
         if mask is None and module.is_causal and queries > 1:  # sdpa would take the prefix for the first tokens
             mask = torch.full_like(position_bias, torch.finfo(key.dtype).min).triu(1)
+        tokens = prefix.shape[-2]
         if mask is not None:
-            mask = nn.functional.pad(mask, (len(prefix), 0), value=mask.dtype == torch.bool)
-        position_bias = nn.functional.pad(position_bias, (len(prefix), 0))
-        keys, values = prefix.to(key.dtype).unflatten(1, (2, heads, -1)).permute(1, 2, 0, 3)
-        key = torch.cat([keys.expand(batch, -1, -1, -1), key], dim=2)
-        value = torch.cat([values.expand(batch, -1, -1, -1), value], dim=2)
+            mask = nn.functional.pad(mask, (tokens, 0), value=mask.dtype == torch.bool)
+        position_bias = nn.functional.pad(position_bias, (tokens, 0))
+        if seen is not None:
+            hidden = nn.functional.pad(~seen, (0, key.shape[2]))[:, None, None]
+            position_bias = torch.where(hidden, torch.finfo(position_bias.dtype).min, position_bias)
+        rows = prefix.to(key.dtype).expand(batch, -1, -1)
+        keys, values = rows.unflatten(2, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+        key, value = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
     return attention(module, query, key, value, mask, position_bias=position_bias, **kwargs)
 
 
@@ -158,4 +173,7 @@ class PrefixModel(BaseTuner):  # type: ignore[misc]
         }
 
 
-register(PrefixConfig, PrefixModel, PrefixModel.prefix)
+# peft knows a method by the name in its config; its own function for this takes the names of its own methods only
+PEFT_TYPE_TO_CONFIG_MAPPING["KEY_VALUE_PREFIX"] = PrefixConfig
+PEFT_TYPE_TO_TUNER_MAPPING["KEY_VALUE_PREFIX"] = PrefixModel
+PEFT_TYPE_TO_PREFIX_MAPPING["KEY_VALUE_PREFIX"] = PrefixModel.prefix

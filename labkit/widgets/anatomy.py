@@ -29,7 +29,7 @@ class Anatomy(Panel):
 
     Args:
         model: A model with a method, trained or not.
-        base: The model it was trained from; needed for full fine-tuning only.
+        base: The model it was trained from; needed for full fine-tuning and for a base in fewer bits.
 
     Raises:
         LabError: No method is attached, or the base is missing or another.

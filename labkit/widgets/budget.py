@@ -3,10 +3,10 @@
 from typing import Any
 
 from labkit.costs.activations import Step
-from labkit.costs.budget import MemoryBudget, plot_memory, predict_memory, readable
+from labkit.costs.budget import TABLES, MemoryBudget, base_bytes, plot_memory, predict_memory, readable
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, LoRA, Method
-from labkit.parameters import FLAN_T5, shape_of
+from labkit.parameters import FLAN_T5, Shape, shape_of
 from labkit.widgets.dials import SWITCH, MethodDials
 from labkit.widgets.parts import Chart, Column, Dial, Panel, Table, choice, note, row, say
 
@@ -77,7 +77,7 @@ class Budget(Panel):
             f"its file takes {readable(budget.adapter)}.",
         )
         beside = f"the weights, and {budget.times:.1f} times as much beside them"
-        say(self.takes, f"A training takes {readable(budget.total)}: {beside}.")
+        say(self.takes, f"A training takes {readable(budget.total)}: {beside}.{_stored(shape, method)}")
         budgets = {method.label: budget, "full": full}
         self.chart.show(plot_memory(budgets))
         self.parts.show(PARTS, budget.rows())
@@ -90,6 +90,15 @@ class Budget(Panel):
         self.chart.set_trait("outputs", ())
         self.parts.show((), ())
         self.gpus.show((), ())
+
+
+def _stored(shape: Shape, method: Method) -> str:
+    """What fewer bits save, and what they leave as it is."""
+    if not (bits := getattr(method, "bits", None)):
+        return ""
+    before, after = (base_bytes(shape, each) for each in (FullFineTuning(), method))
+    matrices = f"{readable(after['matrices'])} in place of {readable(before['matrices'])}"
+    return f" Matrices in {bits} bits take {matrices}; embeddings and head keep {readable(after[TABLES])}."
 
 
 def _gpu(size: int, *budgets: MemoryBudget) -> list[str]:

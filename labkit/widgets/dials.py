@@ -8,22 +8,44 @@ import ipywidgets as widgets
 import traitlets
 
 from labkit.methods import METHODS, Method
+from labkit.methods.bottleneck import PLACES
 from labkit.methods.lora import INITS as LORA_INITS
 from labkit.methods.lora import LINEARS
 from labkit.methods.prompt_tuning import INITS
+from labkit.methods.selective import KINDS, PARTS
+from labkit.quantization import BITS
 from labkit.widgets.parts import Dial, choice, wrapped
 
-RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256)}
+RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256), "width": (1, 512), "hidden": (1, 1024)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
 SWITCH = [("off", False), ("on", True)]
-CHOICES: dict[str, Sequence[Any]] = {
+STORED = [("32", None), *((str(each), each) for each in BITS)]
+NETWORK = [("none", None), ("16 wide", 16), ("64 wide", 64), ("256 wide", 256)]
+LAYERS = ("all", "last 1", "last 2", "0", "0,1")
+CHOICES: dict[str, Sequence[Any]] = {  # a dial of one method goes before one of the same name
     "targets": TARGETS,
     "init": INITS,
-    "lora init": LORA_INITS,  # a dial of one method goes before one of the same name
+    "lora init": LORA_INITS,
     "rslora": SWITCH,
     "dora": SWITCH,
+    "bits": STORED,
+    "part": list(PARTS),
+    "selective layers": LAYERS,
+    "llama-adapter layers": LAYERS,
+    "weights": KINDS,
+    "place": list(PLACES),
+    "cross": SWITCH,
+    "mlp": NETWORK,
+    "encoder": SWITCH,
 }
-LABELS = {"rslora": "rsLoRA", "dora": "DoRA"}  # of fields that are called otherwise
+LABELS = {  # of fields that are called otherwise
+    "rslora": "rsLoRA",
+    "dora": "DoRA",
+    "bits": "bits of W",
+    "cross": "to the encoder",
+    "mlp": "network",
+    "encoder": "in the encoder",
+}
 
 
 class MethodDials(widgets.HBox):  # type: ignore[misc]
@@ -73,13 +95,14 @@ class MethodDials(widgets.HBox):  # type: ignore[misc]
 
     def _dial(self, field: Field[Any], value: Any) -> Any:
         if field.name in RANGES:
-            return Dial(field.name, value, *RANGES[field.name], on_change=lambda _: self._changed())
+            low, high = RANGES[field.name]
+            return Dial(field.name, value, low, max(high, value), on_change=lambda _: self._changed())
         options = CHOICES.get(f"{self._shown.name} {field.name}", CHOICES.get(field.name))
         if options:
-            known = [option[1] if isinstance(option, tuple) else option for option in options]
-            if value not in known:
-                options = [*options, (str(value), value)]
-            return choice(LABELS.get(field.name, field.name), options, value, lambda _: self._changed())
+            pairs = [option if isinstance(option, tuple) else (option, option) for option in options]
+            if value not in [known for _, known in pairs]:
+                pairs.append((str(value), value))
+            return choice(LABELS.get(field.name, field.name), pairs, value, lambda _: self._changed())
         return None  # a dial for a notebook's cell
 
 
