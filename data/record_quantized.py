@@ -1,11 +1,12 @@
 """Record what a base in 8 bits saves and costs (QLoRA): quality and memory on nano, memory alone on larger shapes.
 
-    python data/record_quantized.py
+    python data/record_quantized.py     # goes on where it was stopped
 
 Writes data/recorded/quantized.json: LoRA with and without bits=8, three seeds each, as briefly as in the labs; bytes of
 the weights; how far 8 bits take the logits; seconds a step; and the memory of networks with the shapes of flan-t5-small
 and -base, whose weights are random: they learn nothing, and nothing but their memory is measured. Each training is in
 a process of its own, so that its peak is its own. What the whole process takes is mostly torch itself on small models.
+Runs are kept in data/.record/quantized, apart from those that were trained several in a process.
 """
 
 import argparse
@@ -35,6 +36,7 @@ from labkit.quantization import quantize, weight_bytes
 from labkit.runs import environment, write_json
 
 HERE = Path(__file__).parent
+RUNS = HERE / ".record" / "quantized"
 SEEDS = (0, 1, 2)
 BITS = (None, 8)
 METHODS = [lk.LoRA(bits=bits) for bits in BITS]
@@ -49,9 +51,9 @@ def apart(*words: object) -> Any:
     return json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
 
 
-def train(method: int, seed: int, root: Path) -> None:
+def train(method: int, seed: int) -> None:
     """One training and its scores, to be found by the comparison."""
-    lk.compare([METHODS[method]], "nano", seeds=(seed,), root=root, report=lambda *_: None, **SHORT)
+    lk.compare([METHODS[method]], "nano", seeds=(seed,), root=RUNS, report=lambda *_: None, **SHORT)
     print("null")
 
 
@@ -117,16 +119,29 @@ def rounded_twice(model: lk.Model, base: lk.Model) -> lk.Model:
     return replace(base, net=quantize(lk.merge(model, replace(base, net=net)).net, 8))
 
 
-def merging(run: lk.Run, base: lk.Model) -> dict[str, float]:
-    """How far apart the logits are, as shares of the largest."""
-    model = lk.open_run(run, base)
-    merged, distance = lk.merge(model, base), lk.logit_difference
+def merging(run: lk.Run, base: lk.Model) -> dict[str, dict[str, float]]:
+    """How far apart the logits are, as shares of the largest; and root mean squares of what happened to q and v."""
+    model, distance = lk.open_run(run, base), lk.logit_difference
+    merged, twice = lk.merge(model, base), rounded_twice(model, base)
+    errors: dict[str, list[Any]] = {"learned": [], "rounded once": [], "rounded twice": []}
+    for name, layer in model.net.get_base_model().named_modules():
+        if hasattr(layer, "lora_A"):
+            weight, learned = base.net.get_submodule(name).weight, layer.get_delta_weight("default")
+            errors["learned"].append(learned)
+            errors["rounded once"].append(stored.numbers(layer.base_layer.weight) - weight)
+            errors["rounded twice"].append(stored.numbers(twice.net.get_submodule(name).weight) - weight - learned)
     return {
-        "learned": distance(replace(base, net=quantize(copy.deepcopy(base.net), 8)), model),
-        "merged from the same unmerged": distance(in_full_precision(model, base), merged),
-        "merged from what was trained": distance(model, merged),
-        "rounded twice from what was trained": distance(model, rounded_twice(model, base)),
-        "rounded twice from merged": distance(merged, rounded_twice(model, base)),
+        "logits": {
+            "learned": distance(replace(base, net=quantize(copy.deepcopy(base.net), 8)), model),
+            "merged from the same unmerged": distance(in_full_precision(model, base), merged),
+            "merged from what was trained": distance(model, merged),
+            "rounded twice from what was trained": distance(model, twice),
+            "rounded twice from merged": distance(merged, twice),
+        },
+        "weights": {
+            name: float(torch.cat([one.detach().flatten() for one in each]).square().mean().sqrt())
+            for name, each in errors.items()
+        },
     }
 
 
@@ -135,12 +150,11 @@ def main() -> None:
     base, data = lk.load_model("nano", device="cpu"), lk.load_dialogues()
     few = replace(base, net=quantize(copy.deepcopy(base.net), 8))
     weights = {"fp32": base.net, "bf16": copy.deepcopy(base.net).bfloat16(), "8 bits": few.net}
-    with TemporaryDirectory() as folder:
-        for method in range(len(METHODS)):
-            for seed in SEEDS:
-                apart("train", method, seed, folder)
-        table = lk.compare(METHODS, base, data, seeds=SEEDS, root=folder, **SHORT)
-        merged = [merging(run, base) for run in table[METHODS[1].label].runs]
+    for method in range(len(METHODS)):
+        for seed in SEEDS:
+            apart("train", method, seed)
+    table = lk.compare(METHODS, base, data, seeds=SEEDS, root=RUNS, **SHORT)
+    merged = [merging(run, base) for run in table[METHODS[1].label].runs]
     shapes = [apart("memory", shape, method) for shape in SHAPES for method in range(len(METHODS))]
     where = environment()
     where["versions"]["torchao"] = version("torchao")
@@ -164,8 +178,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("part", nargs="*", help="what the script asks of itself in a process of its own")
     match parser.parse_args().part:
-        case ["train", method, seed, folder]:
-            train(int(method), int(seed), Path(folder))
+        case ["train", method, seed]:
+            train(int(method), int(seed))
         case ["memory", shape, method]:
             memory(shape, METHODS[int(method)])
         case _:
