@@ -2,10 +2,12 @@
 
 import importlib.util
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import enable_progress_bars
 
 import labkit
 
@@ -26,6 +28,13 @@ def run_section(folder: Path) -> dict[str, Any]:
             exec("".join(cell["source"]), names)
             names |= cell["metadata"].get("nbmake", {}).get("mock", {})
     return names
+
+
+@pytest.fixture(autouse=True)
+def bars_back() -> Iterator[None]:
+    """Give the tests after these the progress bars that the section switches off for its notebook."""
+    yield
+    enable_progress_bars()
 
 
 @trl
