@@ -101,7 +101,8 @@ def train(
 @opt.takes(opt.settings(Evaluation))
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(help="Folder of a run, which knows its model; without it --model is scored.")
+        Path | None,
+        typer.Argument(help="Folder of a run, or of an adapter for --model; without it --model itself is scored."),
     ] = None,
     model: opt.BaseModel = None,
     data: opt.Data = "nano",
@@ -120,10 +121,10 @@ def evaluate(
 
     if run and lead:
         raise LabError(f"--lead is no model, and {run} is one: score one at a time")
-    if model and (run or lead):
-        raise LabError(f"--model {model} has no effect beside {run or '--lead'}: leave it out")
+    if model and lead:
+        raise LabError(f"--model {model} has no effect beside --lead: leave it out")
     dialogues = load_data(data, columns)
-    used = None if lead else open_model(run, model or "nano", device, precision)
+    used = None if lead else open_model(run, model, device, precision)
     evaluation = opt.built(Evaluation, options)
     if lead and evaluation != Evaluation(rows=evaluation.rows):
         raise LabError("--lead copies and writes nothing: leave out --beams and --max-new-tokens")
@@ -149,9 +150,10 @@ def evaluate(
 def summarize(
     dialogue: Annotated[str, typer.Argument(help="The dialogue, a turn a line; - reads it from standard input.")] = "-",
     run: Annotated[
-        Path | None, typer.Option(help="Folder of a run, which knows its model; without it --model writes.")
+        Path | None,
+        typer.Option(help="Folder of a run, or of an adapter for --model; without it --model itself writes."),
     ] = None,
-    model: opt.Model = "nano",
+    model: opt.BaseModel = None,
     beams: Annotated[int, typer.Option(help="Beams of the search; 1 is greedy.")] = 1,
     device: opt.Device = "auto",
     precision: opt.Precision = "auto",

@@ -29,11 +29,16 @@ def load_data(data: str, columns: list[str] | None) -> Any:
     return load_dialogues(data, columns=dict(column.split("=", 1) for column in columns or []))
 
 
-def open_model(run: Path | None, model: str, device: str, precision: str) -> Any:
-    """The base model, or a run's trained model on the base it was trained on."""
+def open_model(folder: Path | None, model: str | None, device: str, precision: str) -> Any:
+    """The base model, a run's trained model on the base it was trained on, or an adapter from elsewhere on a base."""
+    from labkit.adapters.foreign import CONFIG, open_adapter
     from labkit.models import load_model
     from labkit.opening import open_run
 
-    if run is None:
-        return load_model(model, device=device, precision=precision)
-    return open_run(run, device=device, precision=precision)
+    adapter = folder is not None and (folder / CONFIG).is_file()
+    if folder and not adapter:
+        if model:
+            raise LabError(f"--model {model} has no effect beside {folder}: leave it out")
+        return open_run(folder, device=device, precision=precision)
+    base = load_model(model or "nano", device=device, precision=precision)
+    return open_adapter(folder, base) if folder and adapter else base

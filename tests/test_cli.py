@@ -221,6 +221,20 @@ def test_a_run_does_not_go_onto_a_base_whose_weights_have_changed(
     assert f"was trained on another {tiny.name}, {'0' * 16}, than the one here, {tiny.revision}: train it" in said.err
 
 
+def test_an_adapter_from_elsewhere_is_opened_on_the_base_that_is_named(say: Say, stored: Path, tiny: Model) -> None:
+    run, turns = Path(run_folder(stored, "lora")), "#Person1#: Hello Anna.\n#Person2#: Bye."
+    said = say("summarize", turns, "--run", str(run / "adapter"), "--model", tiny.name)
+    assert said == say("summarize", turns, "--run", str(run))
+    assert said.code == 0
+    assert "load the base that it" in say("summarize", turns, "--run", str(run / "adapter")).err  # it is none of nano
+
+
+def test_a_run_knows_its_model_and_takes_no_other(say: Say, stored: Path) -> None:
+    said = say("summarize", "#Person1#: Hello.", "--run", run_folder(stored, "lora"), "--model", "nano")
+    assert said.code == 2
+    assert "--model nano has no effect beside" in said.err
+
+
 def test_summarizes_an_argument_with_written_line_breaks(say: Say, tiny: Model, stored: Path) -> None:
     run, turns = ("--run", run_folder(stored, "lora")), "#Person1#: Hello Anna.\n#Person2#: Bye."
     said = say("summarize", turns.replace("\n", r"\n"), *run)
