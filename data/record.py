@@ -9,12 +9,18 @@ dialogues, how the baselines do, and the environment. Runs are kept in data/.rec
 
 import argparse
 import json
+import statistics
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import labkit as lk
+from labkit.batches import collator, encode_rows
 from labkit.evaluation import LEAD, evaluate
 from labkit.runs import environment, write_json
+from labkit.training import set_dropout
 
 HERE = Path(__file__).parent
 METHODS = (lk.FullFineTuning(), lk.LoRA(), lk.LoRA(rank=4, targets=("all",)), lk.PromptTuning())
@@ -57,6 +63,40 @@ def size(table: lk.Comparison) -> dict[str, int]:
 def plain_rows(table: lk.Comparison) -> list[dict[str, Any]]:
     """The rows of a table without the folders of this machine."""
     return [row | {"runs": [Path(folder).name for folder in row["runs"]]} for row in table.rows()]
+
+
+def share(text: str) -> tuple[int, int]:
+    """Which share of the runs a process does, from "i/n": every n-th one, from the i-th on."""
+    index, parts = map(int, text.split("/"))
+    if not 0 <= index < parts:
+        raise argparse.ArgumentTypeError(f"{text} is no share: use 0/2 and 1/2 for two processes")
+    return index, parts
+
+
+def step_seconds(models: Mapping[str, lk.Model], rounds: int = 9) -> dict[str, float]:
+    """Median seconds of a training's step on 16 dialogues; the models take turns, so a slow moment is one for all."""
+    import torch
+
+    rows = lk.load_dialogues().train.select(range(16))
+    trainings, taken = [], {label: list[float]() for label in models}
+    for label, model in models.items():
+        net, method = model.net.train(), model.method
+        set_dropout(net, 0.0)  # as in a training
+        optimizer = torch.optim.AdamW([p for p in net.parameters() if p.requires_grad], lr=1e-4, fused=True)
+        extra = method.while_training(net, 2 * rounds) if method else []
+        trainings.append((label, net, collator(model)(encode_rows(model, rows)[0]), optimizer, extra))
+    for turn in range(rounds):
+        for label, net, batch, optimizer, extra in trainings:
+            for step in (2 * turn, 2 * turn + 1):  # the first, after those of another model, is slower: not counted
+                began = time.perf_counter()
+                net(**batch).loss.backward()
+                optimizer.step()
+                for callback in extra:
+                    callback.on_optimizer_step(None, SimpleNamespace(global_step=step), None)
+                optimizer.zero_grad()
+                seconds = time.perf_counter() - began
+            taken[label].append(seconds)
+    return {label: statistics.median(each) for label, each in taken.items()}
 
 
 def main(seeds: int) -> None:

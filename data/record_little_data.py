@@ -1,11 +1,12 @@
-"""Record how each method does with little data: 16, 64, 256, 1,024 and all training dialogues, three seeds each.
+"""Record how each method does with little data: 16, 64, 256, 1,024 and 2,400 dialogues, three seeds each.
 
     python data/record_little_data.py               # goes on where it was stopped
-    python data/record_little_data.py --part 0/2    # half of the runs only, while another process does 1/2
+    python data/record_little_data.py --part 0/2    # every second run only, while another process does 1/2
 
-Each training stops when the validation loss no longer falls, and keeps the weights that had the lowest. Beside that:
-64 dialogues without such a stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json;
-runs are kept in data/.record, beside those of record.py.
+2,400 is what 150 steps of 16 read at most. Each training stops when the validation loss no longer falls, and keeps the
+weights that had the lowest (of AdaLoRA perhaps before all ranks were cut that it was to cut). Beside that: 64 dialogues
+without such a stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json; runs are kept in
+data/.record, beside those of record.py.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from record import tell
+from record import share, tell
 from record_labs import curve
 
 import labkit as lk
@@ -51,9 +52,8 @@ def line(method: Method, run: lk.Run, seed: int, **told: Any) -> dict[str, Any]:
     }
 
 
-def main(seeds: int, part: str) -> None:
+def main(seeds: int, index: int, parts: int) -> None:
     """Train, score, and write everything down."""
-    index, parts = map(int, part.split("/"))
     few = [(seed, size, method) for seed in range(seeds) for size in SIZES for method in METHODS]
     over = [(seed, name, method) for seed in range(seeds) for name in AGAINST for method in OVERFITTED]
     rows = [
@@ -66,7 +66,7 @@ def main(seeds: int, part: str) -> None:
         curves.append(line(method, found, seed, dialogues=64, against=name) | {"history": curve(found)})
     if parts == 1:
         told = {"rows": rows, "overfitting": curves, "dialogues": 200, "steps": STOPPING.steps}
-        told |= {"all": len(lk.load_dialogues().train)}
+        told |= {"all": STOPPING.steps * STOPPING.batch_size}
         told |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
         write_json(HERE / "recorded" / "little_data.json", told, indent=None)
 
@@ -74,6 +74,6 @@ def main(seeds: int, part: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", default="0/1", help="i/n: every n-th run only, from the i-th on")
+    parser.add_argument("--part", type=share, default="0/1", help="i/n: every n-th run only, from the i-th on")
     options = parser.parse_args()
-    main(options.seeds, options.part)
+    main(options.seeds, *options.part)

@@ -15,21 +15,18 @@ import gc
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from record import plain_rows, size
+from record import plain_rows, size, step_seconds
 from transformers import T5Config, T5ForConditionalGeneration
 
 import labkit as lk
 from labkit import stored
-from labkit.batches import collator, encode_rows
 from labkit.memory import PeakMemory
 from labkit.methods import in_full_precision
 from labkit.quantization import quantize, weight_bytes
@@ -94,22 +91,6 @@ def memory(shape: str, method: lk.LoRA) -> None:
     print(json.dumps(found | {"weight_bytes": weight_bytes(model.net), "before_mib": before.mib, "peak_mib": peak}))
 
 
-def step_seconds(base: lk.Model) -> dict[str, float]:
-    """Median seconds of a step on 16 dialogues; the models take turns, so that a busy machine is busy for both."""
-    rows, _ = encode_rows(base, lk.load_dialogues().train.select(range(16)))
-    batch, seconds = dict(collator(base)(rows)), dict[str, list[float]]()
-    models = [lk.attach(base, method) for method in METHODS]
-    optimizers = [torch.optim.AdamW(p for p in model.net.parameters() if p.requires_grad) for model in models]
-    for _ in range(32):
-        for model, optimizer in zip(models, optimizers, strict=True):
-            started = time.perf_counter()
-            model.net(**batch).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            seconds.setdefault(model.method.label, []).append(time.perf_counter() - started)
-    return {label: median(each[2:]) for label, each in seconds.items()}  # the first ones are slower
-
-
 def rounded_twice(model: lk.Model, base: lk.Model) -> lk.Model:
     """What merge refuses: what was learned, merged into the base in 8 bits, and the sum in 8 bits again."""
     net, few = copy.deepcopy(base.net), quantize(copy.deepcopy(base.net), 8)
@@ -166,7 +147,7 @@ def main() -> None:
         "weight_bytes": {name: weight_bytes(net) for name, net in weights.items()},
         "base_in_8_bits_from_base": lk.logit_difference(base, few),
         "merging": merged,
-        "step_seconds": step_seconds(base),
+        "step_seconds": step_seconds({method.label: lk.attach(base, method) for method in METHODS}),
         "random_weights_memory_only": {"training": asdict(STEPS), "shapes": shapes},
         "data": data.fingerprint,
         "environment": where,

@@ -1,17 +1,21 @@
 """Record whether soft prompts come nearer to full fine-tuning when the model is larger: three sizes of nano.
 
     python data/record_sizes.py               # goes on where it was stopped
-    python data/record_sizes.py --part 0/2    # half of the runs only, while another process does 1/2
+    python data/record_sizes.py --part 0/2    # every second run only, while another process does 1/2
 
-The sizes were pre-trained alike, by pretrain_nano.py with other widths. Writes data/recorded/sizes.json; runs are
-kept in data/.record, beside those of record.py.
+The sizes were pre-trained alike:
+
+    python data/pretrain_nano.py --name nano-0.45m --width 48 --head-width 12
+    python data/pretrain_nano.py --name nano-1.6m --width 112 --head-width 28
+
+Writes data/recorded/sizes.json; runs are kept in data/.record, beside those of record.py.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from record import tell
+from record import share, tell
 
 import labkit as lk
 from labkit.intervals import paired_difference
@@ -27,9 +31,8 @@ def compared(model: str, seeds: range, methods: Any = METHODS) -> lk.Comparison:
     return lk.compare(list(methods), model, seeds=seeds, root=HERE / ".record", report=tell)
 
 
-def main(seeds: int, part: str) -> None:
+def main(seeds: int, index: int, parts: int) -> None:
     """Train, score, and write everything down."""
-    index, parts = map(int, part.split("/"))
     for model, method, seed in [(m, x, s) for s in range(seeds) for m in SIZES for x in METHODS][index::parts]:
         compared(model, range(seed, seed + 1), [method])
     if parts > 1:
@@ -53,6 +56,6 @@ def main(seeds: int, part: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", default="0/1", help="i/n: every n-th run only, from the i-th on")
+    parser.add_argument("--part", type=share, default="0/1", help="i/n: every n-th run only, from the i-th on")
     options = parser.parse_args()
-    main(options.seeds, options.part)
+    main(options.seeds, *options.part)

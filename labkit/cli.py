@@ -102,7 +102,7 @@ def train(
 def evaluate(
     run: Annotated[
         Path | None,
-        typer.Argument(help="Folder of a run, or of an adapter for --model; without it --model itself is scored."),
+        typer.Argument(help="Folder of a run or an adapter, which knows its model; without it --model is scored."),
     ] = None,
     model: opt.BaseModel = None,
     data: opt.Data = "nano",
@@ -151,7 +151,7 @@ def summarize(
     dialogue: Annotated[str, typer.Argument(help="The dialogue, a turn a line; - reads it from standard input.")] = "-",
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder of a run, or of an adapter for --model; without it --model itself writes."),
+        typer.Option(help="Folder of a run or an adapter, which knows its model; without it --model writes."),
     ] = None,
     model: opt.BaseModel = None,
     beams: Annotated[int, typer.Option(help="Beams of the search; 1 is greedy.")] = 1,

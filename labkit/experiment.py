@@ -1,6 +1,7 @@
 """Run one method after another on one model and one corpus: attach, train, score, each in its run's folder."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -175,7 +176,8 @@ def turned(config: dict[str, Any]) -> dict[str, Any]:
     dials, settings = config.get("method") or {}, (config.get("training") or {}) | (config.get("evaluation") or {})
     usual = Training().settings() | Evaluation().settings()
     if dials.get("method") in METHODS:
-        usual["learning_rate"] = from_dials(dials).learning_rate
+        with suppress(LabError):  # of a run of another version, with dials that are not known here
+            usual["learning_rate"] = from_dials(dials).learning_rate
     return {
         name: value for name, value in settings.items() if name not in ("steps", "rows") and value != usual.get(name)
     }

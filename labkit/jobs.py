@@ -31,14 +31,15 @@ def load_data(data: str, columns: list[str] | None) -> Any:
 
 def open_model(folder: Path | None, model: str | None, device: str, precision: str) -> Any:
     """The base model, a run's trained model on the base it was trained on, or an adapter from elsewhere on a base."""
-    from labkit.adapters.foreign import CONFIG, open_adapter
+    from labkit.adapters.foreign import CONFIG, base_of, open_adapter
     from labkit.models import load_model
     from labkit.opening import open_run
+    from labkit.runs import Run
 
-    adapter = folder is not None and (folder / CONFIG).is_file()
-    if folder and not adapter:
+    if folder and not (folder / CONFIG).is_file():
+        run = Run.open(folder)
         if model:
             raise LabError(f"--model {model} has no effect beside {folder}: leave it out")
-        return open_run(folder, device=device, precision=precision)
-    base = load_model(model or "nano", device=device, precision=precision)
-    return open_adapter(folder, base) if folder and adapter else base
+        return open_run(run, device=device, precision=precision)
+    base = load_model(model or (folder and base_of(folder)) or "nano", device=device, precision=precision)
+    return open_adapter(folder, base) if folder else base

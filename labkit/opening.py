@@ -23,7 +23,7 @@ def open_run(
         The model, in eval mode; of the run of an untouched base, that base.
 
     Raises:
-        LabError: The run holds no trained weights, or its base is another one than the one here.
+        LabError: The run holds no trained weights, or its base is another one than the one given or here.
 
     Example:
         >>> summarize(open_run(table["lora"].runs[0]), ["#Person1#: Are you coming?"])
@@ -34,6 +34,8 @@ def open_run(
         raise LabError(f"{run.folder} holds no trained weights: name a run that compare or train finished")
     name, revision = run.config["model"]["name"], run.config["loaded"]["revision"]
     here = base.revision if base else revision_of(name)  # None for a model of the Hub, which keeps every revision
+    if base and base.name != name and here != revision:
+        raise LabError(f"{run.folder} was trained from {name}, and not from {base.name}: give that base, or none")
     if here not in (None, revision):
         raise LabError(
             f"{run.folder} was trained on another {name}, {revision}, than the one here, {here}: train it again"

@@ -75,7 +75,10 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
     made, fitting = list[Method](), set[str]()
     for name in names:
         known = _dials(METHODS[name]) if name in METHODS else {}
-        made.append(make_method(name, **{field.name: options[each] for each, field in known.items()}))
+        try:
+            made.append(make_method(name, **{field.name: options[each] for each, field in known.items()}))
+        except LabError as error:  # of a dial that several methods have, another one may well take the value
+            raise LabError(f"{name}: {error}" if known and len(names) > 1 else str(error)) from error
         fitting |= known.keys()
     for parameter in dials():
         if parameter.name not in fitting and options[parameter.name] is not None:

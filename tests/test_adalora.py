@@ -18,6 +18,7 @@ from labkit.errors import LabError
 from labkit.inside.ranks import ranks
 from labkit.methods import IA3, AdaLoRA, LoRA, attach, restore
 from labkit.models import Model, quiet
+from labkit.parameters import shape_of
 from labkit.runs import Run
 from labkit.training import Training, train
 
@@ -147,7 +148,13 @@ def test_ranks_of_lora_are_its_dial_and_others_have_none(tiny: Model) -> None:
         ranks(tiny)
 
 
+def test_the_rank_alone_sets_the_start_to_one_and_a_half_times_as_much(tiny: Model) -> None:
+    shape = shape_of(tiny.name)
+    assert AdaLoRA(rank=15).trainable(shape) == AdaLoRA(rank=15, start=23).trainable(shape)
+    assert AdaLoRA().trainable(shape) == AdaLoRA(start=12).trainable(shape)
+
+
 def test_a_start_above_the_width_of_a_target_is_refused(tiny: Model) -> None:
     attach(tiny, AdaLoRA(start=24))
-    with pytest.raises(LabError, match="start 25 is above 24, the width of the narrowest target layer: use 2 to 24"):
+    with pytest.raises(LabError, match="start 25 is above 24, the width of the narrowest target layer: use up to 24"):
         attach(tiny, AdaLoRA(start=25))

@@ -188,6 +188,15 @@ def test_lists_runs_the_newest_first(say: Say, stored: Path, tiny: Model) -> Non
     assert one_object(say("runs", "--json")) == {"runs": []}
 
 
+def test_lists_a_run_of_another_version_by_the_name_of_its_method(say: Say, stored: Path, tmp_path: Path) -> None:
+    newer = shutil.copytree(run_folder(stored, "lora"), tmp_path / "lora-newer")
+    config = json.loads((newer / "config.json").read_text())
+    config["method"]["new dial"] = 3
+    (newer / "config.json").write_text(json.dumps(config))
+    (run,) = one_object(say("runs", "--out", str(tmp_path), "--json"))["runs"]
+    assert run["label"] == "lora"
+
+
 def test_lists_no_model_folder_as_a_run_although_it_has_a_config_json(say: Say, tiny_folder: Path) -> None:
     assert (tiny_folder / "config.json").is_file()
     assert one_object(say("runs", "--out", str(tiny_folder.parent), "--json")) == {"runs": []}
@@ -221,12 +230,13 @@ def test_a_run_does_not_go_onto_a_base_whose_weights_have_changed(
     assert f"was trained on another {tiny.name}, {'0' * 16}, than the one here, {tiny.revision}: train it" in said.err
 
 
-def test_an_adapter_from_elsewhere_is_opened_on_the_base_that_is_named(say: Say, stored: Path, tiny: Model) -> None:
+def test_an_adapter_from_elsewhere_is_opened_on_the_base_that_it_names(say: Say, stored: Path, tiny: Model) -> None:
     run, turns = Path(run_folder(stored, "lora")), "#Person1#: Hello Anna.\n#Person2#: Bye."
-    said = say("summarize", turns, "--run", str(run / "adapter"), "--model", tiny.name)
-    assert said == say("summarize", turns, "--run", str(run))
+    adapter = ("summarize", turns, "--run", str(run / "adapter"))
+    said = say("summarize", turns, "--run", str(run))
+    assert said == say(*adapter) == say(*adapter, "--model", tiny.name)
     assert said.code == 0
-    assert "load the base that it" in say("summarize", turns, "--run", str(run / "adapter")).err  # it is none of nano
+    assert "open it on that base" in say(*adapter, "--model", "nano").err
 
 
 def test_a_run_knows_its_model_and_takes_no_other(say: Say, stored: Path) -> None:

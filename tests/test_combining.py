@@ -6,6 +6,7 @@ import pytest
 import torch
 from made_runs import made_run
 from safetensors.torch import load_file
+from test_methods import logits
 
 from labkit.adapters.combining import combine
 from labkit.adapters.merging import merge
@@ -14,6 +15,7 @@ from labkit.errors import LabError
 from labkit.generation import summarize
 from labkit.methods import LoRA, Method, PromptTuning
 from labkit.models import Model
+from labkit.opening import open_run
 from labkit.runs import Run
 
 METHODS: dict[str, Method] = {
@@ -21,6 +23,9 @@ METHODS: dict[str, Method] = {
     "second": LoRA(rank=4, alpha=2),
     "elsewhere": LoRA(targets=("q",)),
     "dora": LoRA(dora=True),
+    "ranks": LoRA(rank=2, ranks="v=1"),
+    "lowest": LoRA(rank=2, layers="0"),
+    "pissa": LoRA(rank=2, init="pissa"),
     "soft": PromptTuning(5),
 }
 LAYER = "decoder.block.1.layer.1.EncDecAttention.v"
@@ -60,6 +65,15 @@ def test_what_is_added_and_taken_away_leaves_the_base(runs: dict[str, Run], tiny
     assert summarize(none, dialogues, max_new_tokens=6) == summarize(tiny, dialogues, max_new_tokens=6)
 
 
+@pytest.mark.parametrize("name", ["lowest", "pissa"])
+def test_one_with_weight_1_is_the_run_itself(
+    name: str, runs: dict[str, Run], tiny: Model, tiny_data: Dialogues
+) -> None:
+    once, itself = combine(tiny, [(runs[name], 1.0)]), open_run(runs[name], tiny)
+    torch.testing.assert_close(logits(once, tiny_data), logits(itself, tiny_data), rtol=0, atol=1e-5)
+    assert not torch.equal(logits(once, tiny_data), logits(tiny, tiny_data))
+
+
 def test_a_combination_can_be_merged(runs: dict[str, Run], tiny: Model, tiny_data: Dialogues) -> None:
     both, dialogues = combine(tiny, [(runs["first"], 1.0), (runs["second"], 1.0)]), list(tiny_data.test["dialogue"])
     assert summarize(merge(both), dialogues, max_new_tokens=6) == summarize(both, dialogues, max_new_tokens=6)
@@ -71,6 +85,8 @@ def test_a_combination_can_be_merged(runs: dict[str, Run], tiny: Model, tiny_dat
         ([], 1.0, "give one or more runs of LoRA"),
         (["first", "soft"], 1.0, "give one or more runs of LoRA"),
         (["first", "dora"], 1.0, "give one or more runs of LoRA without dora"),
+        (["first", "ranks"], 1.0, "give one or more runs of LoRA without dora and ranks"),
+        (["first", "lowest"], 1.0, "combine runs with the same targets and layers"),
         (["first", "elsewhere"], 1.0, "combine runs with the same targets"),
         (["first"], math.nan, "nan is no weight: use a number such as 0.5 or -1"),
         (["first"] * 11, 1.0, "rank 33 is above 24, the width of the narrowest target layer"),

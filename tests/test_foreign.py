@@ -32,6 +32,7 @@ from labkit.methods import (
     restore,
 )
 from labkit.models import Model, quiet
+from labkit.opening import open_run
 from labkit.parameters import shape_of
 
 # ranks by place stand in the file layer by layer, and not as the dial has them
@@ -182,6 +183,17 @@ def test_an_adapter_of_another_base_is_refused(
     refused(tmp_path, tiny, why)
 
 
+def test_a_run_is_not_opened_on_a_base_of_another_name(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run", tiny, LoRA(), tiny_data)
+    with pytest.raises(LabError, match=r"was trained from .*tiny, and not from other: give that base, or none"):
+        open_run(run, replace(tiny, name="other", revision="0" * 16))
+
+
+def test_an_adapter_of_a_base_of_another_name_is_refused(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    folder = export(made_run(tmp_path / "run", tiny, LoRA(), tiny_data), tmp_path / "export")
+    refused(folder, replace(tiny, name="google/flan-t5-base"), "is for tiny, and this is google/flan-t5-base: open")
+
+
 def test_a_folder_without_an_adapter_is_refused(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
     refused(tmp_path / "nowhere", tiny, "holds no adapter_config.json with adapter_model.safetensors: name a folder")
     whole = export(made_run(tmp_path / "run", tiny, FullFineTuning(), tiny_data), tmp_path / "export")
@@ -194,6 +206,8 @@ def test_a_folder_without_an_adapter_is_refused(tiny: Model, tiny_data: Dialogue
         ("adapter_config.json", b"{", r"adapter_config\.json is damaged: export or download the adapter again"),
         ("adapter_config.json", b"[]", r"adapter_config\.json is damaged: export or download"),
         ("adapter_config.json", b'{"r": 8}', r"adapter_config\.json is damaged: export or download"),
+        ("adapter_config.json", b'{"peft_type": "LORA"}', r"adapter_config\.json is damaged: export or download"),
+        ("adapter_config.json", b'{"peft_type": "P_TUNING"}', r"adapter_config\.json is damaged: export or download"),
         ("adapter_config.json", b'{"peft_type": "NEW"}', r"cannot read .*adapter_config\.json .*: install a newer one"),
         ("adapter_model.safetensors", b"torn", r"adapter_model\.safetensors is damaged: export or download"),
     ],

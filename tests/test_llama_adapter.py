@@ -237,6 +237,7 @@ def test_pefts_own_refuses_t5(tiny: Model) -> None:
     [
         ({"tokens": 0}, "an adapter of 0 tokens is none: use 1 or more"),
         ({"layers": "top"}, "unknown layers 'top': use all, last 2, or numbers"),
+        ({"layers": "01"}, "unknown layers '01': use all, last 2, or numbers"),
     ],
 )
 def test_a_bad_dial_is_refused(dials: dict[str, Any], expected: str) -> None:
@@ -245,5 +246,12 @@ def test_a_bad_dial_is_refused(dials: dict[str, Any], expected: str) -> None:
 
 
 def test_a_layer_that_is_not_there_is_refused(tiny: Model) -> None:
-    with pytest.raises(LabError, match="layers='last 3' names more than the 2 layers that there are"):
+    with pytest.raises(LabError, match="names more than the 2 layers that there are: use last 1 to last 2"):
         attach(tiny, LlamaAdapter(layers="last 3"))
+
+
+def test_layers_that_only_the_encoder_has_are_refused_without_it(tiny: Model) -> None:
+    deep = replace(shape_of(tiny.name), layers=4)
+    with pytest.raises(LabError, match="leaves nothing to train: choose other layers, or encoder=True"):
+        LlamaAdapter(layers="3").count(deep)
+    assert LlamaAdapter(layers="3", encoder=True).count(deep).trainable == 10 * 32 + 3

@@ -553,7 +553,7 @@ def test_random_virtual_tokens_have_the_spread_of_the_embedding_table(tiny: Mode
         (lambda: LoRA(ranks="q=0"), "unknown ranks 'q=0': use something like decoder=16,wo=4"),
         (lambda: LoRA(ranks="head=4"), "unknown ranks 'head=4': use something like decoder=16,wo=4"),
         (lambda: AdaLoRA(rank=0), "rank 0 is no rank: use 1 or more"),
-        (lambda: AdaLoRA(rank=4, start=4), "start 4 leaves nothing to cut down to rank 4: use a start above the rank"),
+        (lambda: AdaLoRA(rank=4, start=4), "start 4 leaves nothing to cut down to rank 4: use a start above it"),
         (lambda: AdaLoRA(targets=("wi",)), "unknown LoRA target wi: use all, or some of q, k, v, o, wi_0, wi_1, wo"),
         (lambda: AdaLoRA(alpha=-1), "alpha -1 is no number above 0: use"),
         (lambda: PromptTuning(tokens=0), "0 virtual tokens are none: use 1 or more"),

@@ -46,6 +46,13 @@ def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
         methods(["full", "lora"], given(tokens=5))
 
 
+def test_a_refused_value_says_which_of_several_methods_refuses_it() -> None:
+    with pytest.raises(LabError, match=r"^lora: unknown init 'text': use one of default, pissa$"):
+        methods(["lora", "prompt-tuning"], given(init="text"))
+    with pytest.raises(LabError, match=r"^unknown init 'random': use"):
+        methods(["lora"], given(init="random"))
+
+
 def test_the_help_says_whose_dial_is_what_where_methods_differ() -> None:
     told = {parameter.name: parameter.annotation.__metadata__[0].help for parameter in dials()}
     assert told["width"].startswith("Numbers in")

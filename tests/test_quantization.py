@@ -1,6 +1,7 @@
 """Fewer bits: what they save by arithmetic, how little they change, and what is refused."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from labkit import quantization
 from labkit.costs.activations import Step
 from labkit.costs.measured import measure_memory
 from labkit.errors import LabError
-from labkit.methods import LoRA, attach, in_full_precision
+from labkit.methods import LoRA, attach, in_full_precision, restore
 from labkit.models import Model
 from labkit.parameters import shape_of
 from labkit.quantization import check, matrix_bytes, quantize, weight_bytes
@@ -109,8 +110,11 @@ def test_four_bits_are_refused_where_their_library_does_not_work(monkeypatch: py
 
 @pytest.mark.parametrize(("bits", "library"), [(8, "torchao"), (4, "bitsandbytes")])
 def test_a_library_that_is_not_there_is_named(
-    bits: int, library: str, tiny: Model, monkeypatch: pytest.MonkeyPatch
+    bits: int, library: str, tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "adapter_model.safetensors").touch()
     monkeypatch.setattr(quantization.importlib.util, "find_spec", lambda _: None)
     with pytest.raises(LabError, match=f"{bits} bits need {library}, which is not here: pip install {library}"):
         attach(tiny, LoRA(bits=bits))
+    with pytest.raises(LabError, match=f"^{bits} bits need {library}, which is not here: pip install {library}"):
+        restore(tiny, LoRA(bits=bits), tmp_path)

@@ -101,7 +101,7 @@ def test_a_rank_that_does_not_fit_is_told_in_one_line_and_leaves_no_figures() ->
     ("name", "turned", "why"),
     [
         ("bottleneck", {"width": 192}, "width 192 is no bottleneck in a model of 192: use less than that"),
-        ("adalora", {"start": 8}, "start 8 leaves nothing to cut down to rank 8: use a start above the rank"),
+        ("adalora", {"rank": 16, "start": 16}, "start 16 leaves nothing to cut down to rank 16: use a start above"),
         ("selective", {"part": "encoder", "weights": "position-biases"}, "leaves nothing to train: choose"),
     ],
 )

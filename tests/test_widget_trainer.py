@@ -146,7 +146,7 @@ def test_every_method_can_be_chosen(name: str, tiny: Model, tiny_data: Dialogues
     ("method", "turned", "why"),
     [
         (Bottleneck(width=4), {"width": 32}, "width 32 is no bottleneck in a model of 32"),
-        (AdaLoRA(rank=2, start=4), {"start": 25}, "start 25 is above 24, the width of the narrowest target layer"),
+        (AdaLoRA(rank=2, start=4), {"start": 32}, "start 32 is above 24, the width of the narrowest target layer"),
         (Selective(), {"part": "encoder", "weights": "position-biases"}, "leaves nothing to train"),
     ],
     ids=lambda value: getattr(value, "name", None),

@@ -19,15 +19,15 @@ def combine(base: Model, parts: Sequence[tuple[Run, float]]) -> Model:
 
     Args:
         base: The model that all of them were trained from; it is left as it was.
-        parts: Runs of LoRA with the same targets, each with its weight: 1 is what was learned, 0.5 half of it, and
-            -1 takes it away from the base.
+        parts: Runs of LoRA with the same targets and layers, each with its weight: 1 is what was learned, 0.5 half of
+            it, and -1 takes it away from the base.
 
     Returns:
         A model with one LoRA, which does exactly that, over the base in full precision; `merge` takes it as any other.
 
     Raises:
-        LabError: A run is not of plain LoRA or has other targets than the first, a weight is no number, or the ranks
-            together are above the width of a layer.
+        LabError: A run is not of plain LoRA or changes other layers than the first, a weight is no number, or the
+            ranks together are above the width of a layer.
 
     Example:
         >>> both = combine(base, [(summaries, 0.5), (actions, 0.5)])
@@ -53,16 +53,19 @@ def combine(base: Model, parts: Sequence[tuple[Run, float]]) -> Model:
 
 def _sum(methods: Sequence[object], weights: Sequence[float]) -> LoRA:
     """The LoRA that holds all of them, whose scale, alpha / rank, is 1."""
-    loras = [method for method in methods if isinstance(method, LoRA) and not method.dora]
+    loras = [method for method in methods if isinstance(method, LoRA) and not (method.dora or method.ranks)]
     if not loras or len(loras) < len(methods):
-        raise LabError("only what plain LoRAs learned can be added up: give one or more runs of LoRA without dora")
+        raise LabError(
+            "only what plain LoRAs learned can be added up: give one or more runs of LoRA without dora and ranks"
+        )
     for weight in weights:
         if not math.isfinite(weight):
             raise LabError(f"{weight} is no weight: use a number such as 0.5 or -1")
     for lora in loras:
-        if set(lora.targets) != set(loras[0].targets):
+        if (set(lora.targets), lora.layers) != (set(loras[0].targets), loras[0].layers):
             raise LabError(
-                f"{lora.label} changes other layers than {loras[0].label}: combine runs with the same targets"
+                f"{lora.label} changes other layers than {loras[0].label}: combine runs with the same targets and "
+                "layers"
             )
-    rank = sum(lora.rank for lora in loras)
-    return LoRA(rank=rank, alpha=float(rank), targets=loras[0].targets)
+    rank = sum(lora.rank * (2 if lora.init == "pissa" else 1) for lora in loras)  # what PiSSA stores has twice the rank
+    return LoRA(rank=rank, alpha=float(rank), targets=loras[0].targets, layers=loras[0].layers)

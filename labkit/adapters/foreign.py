@@ -19,7 +19,7 @@ from labkit.parameters import shape_of_net
 from labkit.runs import write_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-# what says nothing of the method: where it comes from, what it started from, how it was trained
+# what says nothing of the method: which base it is for, what it started from, how it was trained
 NO_DIALS = {
     *("base_model_name_or_path", "revision", "peft_version", "auto_mapping", "task_type", "inference_mode"),
     *("prompt_tuning_init", "prompt_tuning_init_text", "tokenizer_name_or_path", "tokenizer_kwargs"),
@@ -49,15 +49,34 @@ def open_adapter(folder: str | Path, base: Model) -> Model:
     """
     folder = Path(folder)
     config = _read(folder)
-    with TemporaryDirectory() as scratch:
-        if config.get("num_transformer_submodules") == 2 and config["peft_type"] in ("PROMPT_TUNING", "P_TUNING"):
-            config["num_transformer_submodules"] = 1
-            folder = _first_half(folder, config, Path(scratch))
-        told = _with_defaults(config, folder)
+    _check_name(config, folder, base)
+    told = _with_defaults(config, folder)
+    try:
         method = read_method(told, shape_of_net(base.net, base.name))
+    except (KeyError, TypeError) as error:  # an option without which there is no such adapter
+        raise LabError(f"{folder / CONFIG} is damaged: export or download the adapter again") from error
+    with TemporaryDirectory() as scratch:
+        if told.get("num_transformer_submodules") == 2 and config["peft_type"] in ("PROMPT_TUNING", "P_TUNING"):
+            told["num_transformer_submodules"] = 1
+            folder = _first_half(folder, config | {"num_transformer_submodules": 1}, Path(scratch))
         _check_dials(method, told, base)
         _check_size(method, folder, base)
         return restore(base, method, folder)
+
+
+def base_of(folder: Path) -> str:
+    """The name of the model that an adapter says it is for; empty if it does not."""
+    return _read(folder).get("base_model_name_or_path") or ""
+
+
+def _check_name(config: dict[str, Any], folder: Path, base: Model) -> None:
+    """Compare the last parts of two names, as a model of the Hub may lie in a folder of its name."""
+    named = config.get("base_model_name_or_path") or base.name
+    if Path(named).name != Path(base.name).name:
+        raise LabError(
+            f"{folder} is for {named}, and this is {base.name}: open it on that base, or, if it is the same, name it "
+            f"so in {CONFIG}"
+        )
 
 
 def _read(folder: Path) -> dict[str, Any]:

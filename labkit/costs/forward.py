@@ -248,5 +248,5 @@ def _ranks(shape: Shape, method: Method) -> dict[str, int]:
     if isinstance(method, LoRA):
         return {one.path: method.rank_of(one) for one in method.adapted(shape)}
     if isinstance(method, AdaLoRA):
-        return {one.path: method.start for one in method.adapted(shape)}
+        return {one.path: method.initial_rank for one in method.adapted(shape)}
     return {}

@@ -86,9 +86,12 @@ def from_dials(dials: Mapping[str, Any]) -> Method:
 
 
 def label(dials: Mapping[str, Any]) -> str:
-    """What the method that `Method.dials` described is called; a line without training goes by its name."""
+    """What the method that `Method.dials` described is called; one that is not known here goes by its name."""
     name = str(dials.get("method", "base"))
-    return from_dials(dials).label if name in METHODS else name
+    try:
+        return from_dials(dials).label if name in METHODS else name
+    except LabError:  # a run of another version, with dials that are not known here
+        return name
 
 
 def attach(base: Model, method: Method, *, seed: int = 0) -> Model:
@@ -128,6 +131,7 @@ def restore(base: Model, method: Method, folder: Path) -> Model:
     Raises:
         LabError: There are no trained weights, they are damaged, or the model has a method already.
     """
+    import torch
     from safetensors import SafetensorError
 
     _check(base, method)
@@ -136,6 +140,8 @@ def restore(base: Model, method: Method, folder: Path) -> Model:
     try:
         with quiet():
             net = _open(base, method, folder)
+    except (LabError, torch.OutOfMemoryError):  # no fault of the file: a library or memory is wanting
+        raise
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise LabError(f"the weights in {folder} are damaged ({error}): train again".replace("\n", " ")) from error
     return replace(base, net=net.eval(), method=method)

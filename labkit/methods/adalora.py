@@ -28,7 +28,8 @@ class AdaLoRA(Method):
 
     Attributes:
         rank: Average rank of a layer at the end, 1 or more.
-        start: Rank that every layer starts with, above `rank`; the paper has one and a half times as much.
+        start: Rank that every layer starts with, above `rank`; one and a half times as much, as in the paper, unless
+            given. A training that ends before half of its steps keeps more than `rank`.
         alpha: The change is scaled by alpha / start; twice `start` unless given.
         targets: Layers to adapt: some of q, k, v, o, wi_0, wi_1, wo, or "all".
     """
@@ -37,7 +38,7 @@ class AdaLoRA(Method):
     learning_rate: ClassVar[float] = 3e-2
 
     rank: int = 8
-    start: int = 12
+    start: int | None = None
     alpha: float | None = None
     targets: tuple[str, ...] = ("q", "v")
 
@@ -47,11 +48,15 @@ class AdaLoRA(Method):
         check_alpha(self.alpha)
         if self.rank < 1:
             raise LabError(f"rank {self.rank} is no rank: use 1 or more, such as 8")
-        if self.start <= self.rank:
+        if self.initial_rank <= self.rank:
             raise LabError(
-                f"start {self.start} leaves nothing to cut down to rank {self.rank}: use a start above the rank, such "
-                f"as {self.rank + (self.rank + 1) // 2}"
+                f"start {self.start} leaves nothing to cut down to rank {self.rank}: use a start above it, or none"
             )
+
+    @property
+    def initial_rank(self) -> int:
+        """The rank that every layer starts with."""
+        return self.rank + (self.rank + 1) // 2 if self.start is None else self.start
 
     def adapted(self, shape: Shape) -> Iterator[Linear]:
         """The linear layers of a model of this shape that are adapted."""
@@ -60,15 +65,15 @@ class AdaLoRA(Method):
     def check(self, shape: Shape) -> None:
         """Raise LabError if the ranks start above the width of a target."""
         narrowest = min(min(one.inputs, one.outputs) for one in self.adapted(shape))
-        if self.start > narrowest:
+        if self.initial_rank > narrowest:
             raise LabError(
-                f"start {self.start} is above {narrowest}, the width of the narrowest target layer: "
-                f"use 2 to {narrowest}"
+                f"start {self.initial_rank} is above {narrowest}, the width of the narrowest target layer: use up to "
+                f"{narrowest}, and a rank below it"
             )
 
     def trainable(self, shape: Shape) -> int:
         """A, B and E as they are at the start."""
-        return sum(self.start * (one.inputs + one.outputs + 1) for one in self.adapted(shape))
+        return sum(self.initial_rank * (one.inputs + one.outputs + 1) for one in self.adapted(shape))
 
     def added(self, shape: Shape) -> int:
         """And for each layer the rank that it started with, which peft keeps as a parameter without a gradient."""
@@ -83,8 +88,8 @@ class AdaLoRA(Method):
         config = AdaLoraConfig(
             task_type="SEQ_2_SEQ_LM",
             target_r=self.rank,
-            init_r=self.start,
-            lora_alpha=self.alpha or 2 * self.start,
+            init_r=self.initial_rank,
+            lora_alpha=self.alpha or 2 * self.initial_rank,
             target_modules=list(LINEARS if "all" in self.targets else self.targets),
             total_step=1,  # while_training knows better
         )

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from labkit.errors import LabError
@@ -71,8 +72,8 @@ def _lora(config: Config, shape: Shape) -> Method:
 
 
 def _adalora(config: Config, shape: Shape) -> Method:
-    targets = _names(_linears(config, shape))
-    return AdaLoRA(rank=config["target_r"], start=config["init_r"], alpha=config["lora_alpha"], targets=targets)
+    usual = AdaLoRA(rank=config["target_r"], alpha=config["lora_alpha"], targets=_names(_linears(config, shape)))
+    return usual if config["init_r"] == usual.initial_rank else replace(usual, start=config["init_r"])
 
 
 def _linears(config: Config, shape: Shape) -> list[str]:

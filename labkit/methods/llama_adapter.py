@@ -52,8 +52,10 @@ class LlamaAdapter(Method):
         places.check_layers(self.layers)
 
     def check(self, shape: Shape) -> None:
-        """Raise LabError if a layer is named that is not there."""
+        """Raise LabError if a layer is named that is not there, or none is left."""
         places.check_layers_there(self.layers, shape)
+        if not any(self.adapted(shape)):
+            raise LabError(f"{self.label} leaves nothing to train: choose other layers, or encoder=True")
 
     def adapted(self, shape: Shape) -> Iterator[str]:
         """The self-attentions of a model of this shape that are adapted, by their paths."""

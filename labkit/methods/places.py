@@ -17,7 +17,8 @@ PARTS = {
     "cross-attention": "EncDecAttention",
     "feed-forward": "DenseReluDense",
 }
-LAYERS = re.compile(r"all|last [1-9]\d*|\d+(,\d+)*")
+NUMBER = r"(0|[1-9]\d*)"  # "00" would be no layer's name
+LAYERS = re.compile(rf"all|last [1-9]\d*|{NUMBER}(,{NUMBER})*")
 
 
 def check_layers(text: str) -> None:
@@ -30,8 +31,10 @@ def check_layers_there(text: str, shape: Shape) -> None:
     """Raise LabError if a text names a layer that neither encoder nor decoder has."""
     there = max(shape.layers, shape.decoder_layers)
     asked = [int(number) for number in re.findall(r"\d+", text)]
-    if asked and max(asked) > there - (not text.startswith("last")):
-        raise LabError(f"layers={text!r} names more than the {there} layers that there are: use 0 to {there - 1}")
+    last = text.startswith("last")
+    if asked and max(asked) > there - (not last):
+        use = f"last 1 to last {there}" if last else f"0 to {there - 1}"
+        raise LabError(f"layers={text!r} names more than the {there} layers that there are: use {use}")
 
 
 def read_layers(names: Iterable[str], shape: Shape) -> str:

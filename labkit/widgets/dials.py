@@ -16,16 +16,18 @@ from labkit.methods.selective import KINDS, PARTS
 from labkit.quantization import BITS
 from labkit.widgets.parts import Dial, choice, wrapped
 
-RANGES = {"rank": (1, 256), "start": (2, 256), "tokens": (1, 256), "width": (1, 512), "hidden": (1, 1024)}
+RANGES = {"rank": (1, 256), "tokens": (1, 256), "width": (1, 512), "hidden": (1, 1024)}
 TARGETS = [("q, v", ("q", "v")), ("q, k, v, o", LINEARS[:4]), ("all layers", ("all",))]
 SWITCH = [("off", False), ("on", True)]
 STORED = [("32", None), *((str(each), each) for each in BITS)]
+START = [("1.5 x rank", None), *((str(each), each) for each in (16, 32, 64))]
 NETWORK = [("none", None), ("16 wide", 16), ("64 wide", 64), ("256 wide", 256)]
 LAYERS = ("all", "last 1", "last 2", "0", "0,1")
 CHOICES: dict[str, Sequence[Any]] = {  # a dial of one method goes before one of the same name
     "targets": TARGETS,
     "init": INITS,
     "lora init": LORA_INITS,
+    "start": START,
     "rslora": SWITCH,
     "dora": SWITCH,
     "bits": STORED,
