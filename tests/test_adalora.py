@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 import torch
+from made_runs import made_run
 from peft import AdaLoraModel, PeftModel
 
 from labkit.adapters.foreign import open_adapter
 from labkit.adapters.merging import merge
+from labkit.adapters.together import together
 from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.inside.ranks import ranks
-from labkit.methods import IA3, AdaLoRA, LoRA, attach, restore
+from labkit.methods import IA3, AdaLoRA, LoRA, Method, attach, restore
 from labkit.models import Model, quiet
+from labkit.opening import open_run
 from labkit.parameters import shape_of
 from labkit.runs import Run
 from labkit.training import Training, train
@@ -152,6 +155,20 @@ def test_the_rank_alone_sets_the_start_to_one_and_a_half_times_as_much(tiny: Mod
     shape = shape_of(tiny.name)
     assert AdaLoRA(rank=15).trainable(shape) == AdaLoRA(rank=15, start=23).trainable(shape)
     assert AdaLoRA().trainable(shape) == AdaLoRA(start=12).trainable(shape)
+
+
+def test_the_ranks_are_those_of_the_adapter_in_use(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    kinds: list[dict[str, Method]] = [
+        {"a": LoRA(rank=3, layers="last 1"), "b": LoRA(rank=5, layers="0")},
+        {"a": AdaLoRA(targets=("q",)), "b": METHOD},
+    ]
+    for number, methods in enumerate(kinds):
+        runs = {n: made_run(tmp_path / f"{number}{n}", tiny, method, tiny_data) for n, method in methods.items()}
+        both, alone = together(tiny, runs), {name: ranks(open_run(run, tiny)) for name, run in runs.items()}
+        assert alone["a"] != alone["b"]
+        assert {name: ranks(both.use(name)) for name in methods} == alone
+        both.unload("a")
+        assert ranks(both.use("b")) == alone["b"]
 
 
 def test_a_start_above_the_width_of_a_target_is_refused(tiny: Model) -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import torch
+from made_runs import made_run
 from peft import AdaptionPromptConfig, get_peft_model
 from test_methods import batch, disturb, logits
 
 from labkit.adapters.merging import merge
+from labkit.adapters.together import together
 from labkit.curves import plot_gates
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
@@ -19,6 +21,7 @@ from labkit.generation import generate, summarize
 from labkit.inside.gates import gates, gates_map
 from labkit.methods import IA3, LlamaAdapter, attach, restore
 from labkit.models import Model, quiet
+from labkit.opening import open_run
 from labkit.parameters import shape_of
 from labkit.runs import Run
 from labkit.training import Training, save, train
@@ -188,6 +191,16 @@ def test_the_gates_are_those_of_the_network_behind_a_tanh(tiny: Model) -> None:
     expected = [decoder.block[i].layer[0].SelfAttention.adaption_gate["default"].tanh().tolist() for i in range(2)]
     assert list(gates(model).values()) == expected
     assert {gate > 0 for heads in expected for gate in heads} == {True, False}
+
+
+def test_the_gates_are_those_of_the_adapter_in_use(tiny: Model, tiny_data: Dialogues, tmp_path: Path) -> None:
+    methods = {"a": LlamaAdapter(tokens=5, layers="last 1"), "b": LlamaAdapter(tokens=5, layers="0")}
+    runs = {name: made_run(tmp_path / name, tiny, method, tiny_data) for name, method in methods.items()}
+    both, alone = together(tiny, runs), {name: gates(open_run(run, tiny)) for name, run in runs.items()}
+    assert list(alone["a"]) == ["decoder 1"]
+    assert {name: gates(both.use(name)) for name in methods} == alone
+    both.unload("a")
+    assert gates(both.use("b")) == alone["b"]
 
 
 def test_a_training_opens_the_gates_and_its_history_tells_how_far(

@@ -10,7 +10,7 @@ from labkit.models import Model
 
 
 def ranks(model: Model) -> dict[str, int]:
-    """The rank of each adapted layer.
+    """The rank of each layer that the adapter in use changes.
 
     Args:
         model: With LoRA or AdaLoRA; the latter's ranks are 0 before it is trained, as its E starts at zero. PiSSA that
@@ -27,6 +27,8 @@ def ranks(model: Model) -> dict[str, int]:
         label = model.method.label if model.method else model.name
         raise LabError(f"{label} has no ranks: give a model with LoRA or AdaLoRA")
     return {
-        name: int((module.lora_E["default"] != 0).sum()) if hasattr(module, "lora_E") else module.r["default"]
+        name: int((module.lora_E[adapter] != 0).sum()) if hasattr(module, "lora_E") else module.r[adapter]
         for name, module in layers.items()
+        for adapter in module.active_adapters
+        if adapter in module.r
     }

@@ -8,12 +8,14 @@ from labkit.tuners.llama_adapter import LlamaAdapterLayer
 
 
 def read_gates(net: Any) -> dict[str, list[float]]:
-    """The gate of each head, by layer, such as "decoder 1"; nothing where there are none."""
+    """The gate of each head of the adapter in use, by layer, such as "decoder 1"; nothing where there are none."""
     found = {}
     for path, layer in net.named_modules():
         if isinstance(layer, LlamaAdapterLayer):
             stack, _, number = path.split(".")[-6:-3]  # decoder.block.1.layer.0.SelfAttention
-            found[f"{stack} {number}"] = layer.gate("default").tolist()
+            for adapter in layer.active_adapters:
+                if adapter in layer.adaption_gate:
+                    found[f"{stack} {number}"] = layer.gate(adapter).tolist()
     return found
 
 
