@@ -86,7 +86,7 @@ TOKENS = 4 * (12 * 128 + 12 * 32)  # of the batch, in all layers of encoder and 
         (PrefixTuning(20), PrefixTuning(21), 4 * (24 + 22) * 768 + 12 * TOKENS),
         # of the 2 last layers; a softmax a head for each token of a summary
         (LlamaAdapter(10), LlamaAdapter(11), 4 * ((2 + 1) * 768 + 2 * 12 * 32)),
-        (PTuning(hidden=128), PTuning(hidden=129), 2 * 4 * 20),
+        (PTuning(hidden=128), PTuning(hidden=129), 2 * 20),  # once for all rows
         (MultitaskPromptTuning(num_ranks=1), MultitaskPromptTuning(num_ranks=2), 4 * (20 + 768)),
     ],
     ids=lambda value: value.label if isinstance(value, Method) else "",

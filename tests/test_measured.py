@@ -55,6 +55,7 @@ METHODS = [
     LlamaAdapter(20, layers="all", encoder=True),
     PromptTuning(8),
     PTuning(8, hidden=16),
+    PTuning(64, hidden=400),
     MultitaskPromptTuning(8, num_ranks=2),
 ]
 every_method = pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)

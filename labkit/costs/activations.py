@@ -63,9 +63,10 @@ def kept(shape: Shape, method: Method, step: Step) -> Kept:
     """
     forward = Forward(shape, method, step.batch_size, step.precision == "bf16")
     source, target = step.source_tokens + method.virtual_tokens, step.target_tokens
-    if step.checkpointing:
-        return _checkpointed(forward, source, target)
     forward.prompt()
+    if step.checkpointing:
+        prompt, rest = _now(forward), _checkpointed(forward, source, target)
+        return Kept(prompt.activations + rest.activations, prompt.copies + rest.copies)
     full = isinstance(method, FullFineTuning)
     x = forward.hidden(source, full or bool(method.virtual_tokens))
     for layer in range(shape.layers):
@@ -75,6 +76,10 @@ def kept(shape: Shape, method: Method, step: Step) -> Kept:
     for layer in range(shape.decoder_layers):
         y = forward.block("decoder", layer, y, memory)
     forward.loss(forward.norm(y, "decoder.final_layer_norm"))
+    return _now(forward)
+
+
+def _now(forward: Forward) -> Kept:
     return Kept(_bytes(forward.kept), BF16 * forward.copied)
 
 

@@ -92,10 +92,10 @@ class Forward:
         return Tensor(self.batch * length * self.shape.d_model, FP32, gradient)
 
     def prompt(self) -> None:
-        """What writes a soft prompt, for each row of the batch."""
+        """What writes a soft prompt: P-tuning once for all rows, multitask prompt tuning for each."""
         method, width = self.method, self.shape.d_model
         if isinstance(method, PTuning):  # the inputs of three layers
-            self.keep(Tensor(self.batch * method.tokens * (width + 2 * method.hidden), FP32, True))
+            self.keep(Tensor(method.tokens * (width + 2 * method.hidden), FP32, True))
             self._copy(method.hidden * (2 * width + method.hidden))
         elif isinstance(method, MultitaskPromptTuning):  # the prompt of all, that of a task, and its two matrices
             numbers = 2 * method.tokens * width + method.num_ranks * (method.tokens + width)
