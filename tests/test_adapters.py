@@ -295,6 +295,8 @@ def test_the_tasks_of_one_run_are_adapters_of_their_own(
     assert both.summarize(dialogues[:3] * 2, names, max_new_tokens=6) == [*first, *second]
     with pytest.raises(LabError, match="has 2 tasks to choose from, and no number 2"):
         together(tiny, {"first": run}, tasks={"first": 2})
+    with pytest.raises(LabError, match="tasks names frist, which is no run: use names of runs, such as first"):
+        together(tiny, {"first": run}, tasks={"frist": 1})
 
 
 def test_adapters_of_one_network_are_merged_into_copies_with_different_revisions(

@@ -168,9 +168,12 @@ def test_a_bad_dial_is_refused(ask: Any, expected: str) -> None:
 
 
 def test_a_task_that_is_not_there_is_refused(tiny: Model) -> None:
-    for method, task in ((MultitaskPromptTuning(tasks=2), 2), (MultitaskPromptTuning(), -1), (LoRA(), 0)):
+    for method, task in ((MultitaskPromptTuning(tasks=2), 2), (MultitaskPromptTuning(), -1)):
         with pytest.raises(LabError, match=f"no number {task}: count from 0 on"):
             choose_task(attach(tiny, method), task)
+    for model, label in ((tiny, tiny.name), (attach(tiny, LoRA(rank=3)), "lora rank=3")):
+        with pytest.raises(LabError, match=f"^{label} has no tasks to choose from: give a model with mul"):
+            choose_task(model, 0)
 
 
 def test_the_fingerprint_tells_tasks_apart(two_tasks: Dialogues, tiny_data: Dialogues) -> None:

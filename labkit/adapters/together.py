@@ -29,7 +29,8 @@ def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | No
         The adapters, none of them in use yet.
 
     Raises:
-        LabError: A run fits neither the base nor the other runs, or is of a method that shares no network.
+        LabError: A run fits neither the base nor the other runs, or is of a method that shares no network; or `tasks`
+            names no run, or no task of it.
 
     Example:
         >>> both = together(base, {"summaries": run, "actions": other})
@@ -37,6 +38,10 @@ def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | No
     """
     if not runs or BASE in runs:
         raise LabError(f"adapters named {', '.join(runs) or 'nothing'}: name one or more, and none of them {BASE}")
+    if unknown := [name for name in tasks or {} if name not in runs]:
+        raise LabError(
+            f"tasks names {', '.join(unknown)}, which is no run: use names of runs, such as {next(iter(runs))}"
+        )
     methods: dict[str, Method] = {}
     net: Any = None
     for name, run in runs.items():

@@ -84,7 +84,10 @@ def choose_task(model: Any, task: int) -> None:
     Raises:
         LabError: It has no such task.
     """
-    tasks = getattr(model.method, "tasks", 0)
-    if not 0 <= task < tasks:
-        raise LabError(f"{model.name} has {tasks} tasks to choose from, and no number {task}: count from 0 on")
+    method = model.method
+    if not isinstance(method, MultitaskPromptTuning):
+        label = method.label if method else model.name
+        raise LabError(f"{label} has no tasks to choose from: give a model with multitask prompt tuning")
+    if not 0 <= task < method.tasks:
+        raise LabError(f"{model.name} has {method.tasks} tasks to choose from, and no number {task}: count from 0 on")
     model.net.prompt_encoder["default"].task = task
