@@ -36,20 +36,26 @@ def summarize(
         One summary a dialogue, in the order given.
 
     Raises:
-        LabError: A dialogue is empty, a number is below 1, or the prompt's examples leave no room for a dialogue.
+        LabError: One text is given in the place of a list, a dialogue is empty, a number is below 1, or the prompt's
+            examples leave no room for a dialogue.
 
     Example:
         >>> summarize(load_model("nano"), ["#Person1#: Are you coming?\n#Person2#: At six."])
     """
-    if isinstance(dialogues, str) or not isinstance(prompt, Prompt):
-        raise LabError(
-            "dialogues is a list of texts and prompt a Prompt: write summarize(model, [text], Prompt('...'))"
-        )
+    check_dialogues(dialogues)
+    if not isinstance(prompt, Prompt):
+        raise LabError(f"prompt {prompt!r} is no Prompt: give Prompt('...')")
+    ids = encode_prompts(model.tokenizer, list(dialogues), model.room, prompt).ids
+    return generate(model, ids, beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
+
+
+def check_dialogues(dialogues: Sequence[str]) -> None:
+    """Raise LabError if one text is given in the place of a list, or a dialogue is empty."""
+    if isinstance(dialogues, str):
+        raise LabError("dialogues is one text: give a list of them, such as [text]")
     for number, dialogue in enumerate(dialogues, 1):
         if not dialogue.strip():
             raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
-    ids = encode_prompts(model.tokenizer, list(dialogues), model.room, prompt).ids
-    return generate(model, ids, beams=beams, max_new_tokens=max_new_tokens, batch_size=batch_size, progress=progress)
 
 
 def generate(

@@ -247,6 +247,11 @@ def test_refuses_an_empty_dialogue(shared: Adapters, adapter: str) -> None:
         shared.summarize(["#Person1#: Hello.", " \n"], adapter)
 
 
+def test_one_text_instead_of_a_list_is_refused(shared: Adapters) -> None:
+    with pytest.raises(LabError, match="dialogues is one text: give a list of them"):
+        shared.summarize("#Person1#: Hello.", "actions")  # type: ignore[arg-type]
+
+
 def test_the_base_cannot_be_unloaded(shared: Adapters) -> None:
     with pytest.raises(LabError, match=r"base is no adapter: unload one of summaries, actions, last\.one"):
         shared.unload("base")

@@ -1,6 +1,7 @@
 """Summaries: whatever the batch, the order and the mode the model was left in, they are the same."""
 
 import copy
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -171,7 +172,13 @@ def test_examples_and_virtual_tokens_cost_turns(tiny: Model) -> None:
     assert 0 < zero < few < both < 60
 
 
-def test_one_text_instead_of_a_list_is_refused(tiny: Model) -> None:
-    for asked in (("#Person1#: Hello.",), (["#Person1#: Hello."], "In short.")):
-        with pytest.raises(LabError, match="dialogues is a list of texts and prompt a Prompt"):
-            summarize(tiny, *asked)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (("#Person1#: Hello.",), "dialogues is one text: give a list of them, such as [text]"),
+        ((["#Person1#: Hello."], "In short."), "prompt 'In short.' is no Prompt: give Prompt('...')"),
+    ],
+)
+def test_one_text_instead_of_a_list_or_of_a_prompt_is_refused(asked: Any, why: str, tiny: Model) -> None:
+    with pytest.raises(LabError, match=re.escape(why)):
+        summarize(tiny, *asked)

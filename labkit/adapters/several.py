@@ -6,7 +6,7 @@ from typing import Any
 
 from labkit.adapters.mixing import UNCHANGED, Mixed, can_mix, rows_of, tuner_layers, turn
 from labkit.errors import LabError
-from labkit.generation import BATCH, generate, summarize
+from labkit.generation import BATCH, check_dialogues, generate, summarize
 from labkit.methods import Method
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY, encode_prompts
@@ -101,18 +101,16 @@ class Adapters:
             One summary a dialogue: the same that each adapter writes alone, as `labkit.summarize` has it.
 
         Raises:
-            LabError: No adapter of a name is loaded, there are not as many names as dialogues, a dialogue is empty,
-                or a number is below 1.
+            LabError: No adapter of a name is loaded, there are not as many names as dialogues, one text is given in the
+                place of a list, a dialogue is empty, or a number is below 1.
         """
+        check_dialogues(dialogues)
         one = self.active if adapter is None else adapter
         names = [one] * len(dialogues) if isinstance(one, str) else list(one)
         if len(names) != len(dialogues):
             raise LabError(f"{len(names)} adapters for {len(dialogues)} dialogues: name one, or one a dialogue")
         for name in names:
             self._check(name)
-        for number, dialogue in enumerate(dialogues, 1):
-            if not dialogue.strip():
-                raise LabError(f"dialogue {number} of {len(dialogues)} is empty: give it at least one turn")
         how: dict[str, Any] = {"max_new_tokens": max_new_tokens, "batch_size": batch_size}
         if self.one_batch and set(names) - {BASE}:
             return generate(self.mixed, self.prompts(dialogues, names), **how)
