@@ -8,7 +8,7 @@ import torch
 from made_runs import made_run
 from transformers import T5ForConditionalGeneration
 
-from labkit.adapters import serving
+from labkit.adapters import merging, serving
 from labkit.adapters.serving import throughput
 from labkit.adapters.several import Adapters
 from labkit.adapters.together import together
@@ -91,12 +91,22 @@ def test_a_way_that_a_method_does_not_have_is_left_out(shared: Adapters, dialogu
     assert shared.active == "b"
 
 
+def test_a_copy_that_would_write_something_else_is_not_left_out_in_silence(
+    shared: Adapters, dialogues: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "TOLERANCE", -1.0)
+    shared.use("b")
+    with pytest.raises(LabError, match=r"merged lora differs by .*: keep it unmerged"):
+        throughput(shared, dialogues, NAMES, repeats=1, tokens=1)
+    assert shared.active == "b"
+
+
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
         ({"dialogues": [], "names": []}, "0 adapters for 0 dialogues: name one for each, of one or more"),
         ({"names": ["a"]}, "1 adapters for 6 dialogues: name one for each"),
-        ({"names": ["c"] * 6}, "no adapter 'c' is loaded"),
+        ({"names": ["a"] * 5 + ["c"]}, "no adapter 'c' is loaded"),
         ({"repeats": 0}, "repeats is 0: use 1 or more"),
         ({"tokens": 0}, "tokens is 0: use 1 or more"),
     ],
@@ -106,3 +116,4 @@ def test_refuses_what_cannot_be_timed(
 ) -> None:
     with pytest.raises(LabError, match=why):
         throughput(**({"adapters": shared, "dialogues": dialogues, "names": NAMES} | changed))
+    assert shared.active == "base"

@@ -1,13 +1,12 @@
 """Three ways to serve requests for different adapters, timed on the same work.
 
 one batch        one network; each row of one batch with its own adapter
-swapping         one network; a batch for each adapter, which is switched to before it
+swapping         one network, and the base's own for its rows; a batch for each adapter, which is switched to before it
 merged copies    a network for each adapter, and a batch for each
 """
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from labkit.adapters.mixing import rows_of
 from labkit.adapters.several import BASE, Adapters
 from labkit.adapters.timing import seconds_for
 from labkit.errors import LabError
+from labkit.intervals import FloatArray
 from labkit.models import Model
 from labkit.parameters import count_parameters
 from labkit.prompts import encode_prompts
@@ -55,16 +55,14 @@ def throughput(
         if value < 1:
             raise LabError(f"{what} is {value}: use 1 or more")
     before = adapters.active
-    ways = _ways(adapters, dialogues, names)
-    weights = {label: _weights(way) for label, way in ways.items()}
-    for way in ways.values():
-        _seconds(way, tokens)  # not counted: the first time is slower than all others
-    order, seconds = list(ways), {label: np.zeros(repeats) for label in ways}
-    for repeat in range(repeats):
-        for label in order:
-            seconds[label][repeat] = _seconds(ways[label], tokens)
-        order.reverse()
-    adapters.use(before)
+    try:
+        ways = _ways(adapters, dialogues, names)
+        weights = {label: _weights(way) for label, way in ways.items()}
+        for way in ways.values():
+            _seconds(way, tokens)  # not counted: the first time is slower than all others
+        seconds = _in_turns(ways, repeats, tokens)
+    finally:
+        adapters.use(before)
     rows = []
     for label, taken in seconds.items():
         low, median, high = np.quantile(len(dialogues) / taken, (0.25, 0.5, 0.75)).tolist()
@@ -75,6 +73,15 @@ def throughput(
     return rows
 
 
+def _in_turns(ways: dict[str, Way], repeats: int, tokens: int) -> dict[str, FloatArray]:
+    order, seconds = list(ways), {label: np.zeros(repeats) for label in ways}
+    for repeat in range(repeats):
+        for label in order:
+            seconds[label][repeat] = _seconds(ways[label], tokens)
+        order.reverse()
+    return seconds
+
+
 def _ways(adapters: Adapters, dialogues: Sequence[str], names: Sequence[str]) -> dict[str, Way]:
     prompts, ways = dict[str, list[list[int]]](), dict[str, Way]()
     for name, rows in rows_of(names).items():
@@ -83,7 +90,7 @@ def _ways(adapters: Adapters, dialogues: Sequence[str], names: Sequence[str]) ->
     if adapters.one_batch:
         ways["one batch"] = [(lambda: adapters.mixed, adapters.prompts(dialogues, names))]
     ways["swapping"] = [(partial(adapters.use, name), own) for name, own in prompts.items()]
-    with suppress(LabError):  # virtual tokens, for one, cannot be merged
+    if not any(adapters.methods[name].unmergeable for name in prompts if name != BASE):  # as virtual tokens are
         copies = {name: adapters.base if name == BASE else merge(adapters.use(name)) for name in prompts}
         ways["merged copies"] = [(partial(copies.__getitem__, name), own) for name, own in prompts.items()]
     return ways
