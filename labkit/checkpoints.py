@@ -1,6 +1,7 @@
 """Checkpoints that a training goes on from: all that is trained, in one file, whatever the method keeps in the end.
 
 checkpoints/checkpoint-60/   trained.safetensors   every trainable parameter, by name
+                             what the method's callbacks keep for themselves, in files of their own
                              optimizer.pt, scheduler.pt, rng_state.pth, trainer_state.json   Trainer's own
 
 Trainer writes what peft's save_pretrained writes, which is what the trained model needs: where a method trains its
@@ -27,6 +28,9 @@ class CheckpointTrainer(Seq2SeqTrainer):  # type: ignore[misc]
         folder.mkdir(parents=True, exist_ok=True)
         trained = {name: p.detach().contiguous() for name, p in self.model.named_parameters() if p.requires_grad}
         save_file(trained, folder / TRAINED)
+        for callback in self.callback_handler.callbacks:  # Trainer's on_save comes when the checkpoint counts already
+            if hasattr(callback, "save_to"):
+                callback.save_to(folder)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         (model or self.model).load_state_dict(load_file(Path(resume_from_checkpoint) / TRAINED), strict=False)
@@ -51,8 +55,9 @@ def last_checkpoint(folder: Path) -> Path | None:
 def _whole(checkpoint: Path) -> bool:
     try:
         json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        with safe_open(checkpoint / TRAINED, "pt"):  # compares the file's length with its header
-            pass
+        for file in {checkpoint / TRAINED, *checkpoint.glob("*.safetensors")}:
+            with safe_open(file, "pt"):  # compares the file's length with its header
+                pass
     except (OSError, ValueError, SafetensorError):
         return False
     # torch's files are zip archives, whose table of contents comes last

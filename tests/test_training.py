@@ -10,6 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 from fewer_bits import needs
+from transformers import TrainerState
 
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
@@ -227,20 +228,44 @@ def test_counts_rows_whose_summary_is_too_long(tiny: Model, tiny_data: Dialogues
     assert {row["labels"][-1] for row in rows} == {tiny.tokenizer.eos_token_id}
 
 
-@pytest.mark.parametrize(
-    "file", ["trained.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
-)
+FILES = ["trained.safetensors", "importance.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth"]
+
+
+@pytest.mark.parametrize("file", [*FILES, "trainer_state.json"])
 def test_passes_over_a_newest_checkpoint_that_was_cut_short(
     tiny: Model, tiny_data: Dialogues, tmp_path: Path, file: str
 ) -> None:
     dials: dict[str, Any] = {"steps": 12, "batch_size": 4, "dropout": 0.1, "validations": 3}
-    straight, _, _ = fit(tiny, tiny_data, tmp_path / "straight", LoRA(), **dials)
+    method = AdaLoRA(rank=2, start=3)  # whose checkpoints hold more than others'
+    straight, _, _ = fit(tiny, tiny_data, tmp_path / "straight", method, **dials)
     with pytest.raises(KeyboardInterrupt):
-        fit(tiny, tiny_data, tmp_path / "cut", LoRA(), report=StopAt(10), **dials)
+        fit(tiny, tiny_data, tmp_path / "cut", method, report=StopAt(10), **dials)
     newest = tmp_path / "cut" / "checkpoints" / "checkpoint-8" / file
     newest.write_bytes(newest.read_bytes()[: newest.stat().st_size // 2])
     seen = StopAt()
-    resumed, _, _ = fit(tiny, tiny_data, tmp_path / "cut", LoRA(), report=seen, **dials)
+    resumed, _, _ = fit(tiny, tiny_data, tmp_path / "cut", method, report=seen, **dials)
+    assert seen.steps[0] == 5
+    assert same(straight, resumed)
+
+
+def test_a_checkpoint_is_whole_as_soon_as_it_counts(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dials: dict[str, Any] = {"steps": 12, "batch_size": 4, "validations": 3}
+    method = AdaLoRA(rank=2, start=3)
+    straight, _, _ = fit(tiny, tiny_data, tmp_path / "straight", method, **dials)
+    write = TrainerState.save_to_json
+
+    def write_and_die(state: Any, path: str) -> None:
+        write(state, path)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainerState, "save_to_json", write_and_die)
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny, tiny_data, tmp_path / "killed", method, **dials)
+    seen = StopAt()
+    resumed, _, _ = fit(tiny, tiny_data, tmp_path / "killed", method, report=seen, **dials)
     assert seen.steps[0] == 5
     assert same(straight, resumed)
 

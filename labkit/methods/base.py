@@ -43,7 +43,10 @@ class Method:
         return self.trainable(shape)
 
     def while_training(self, net: Any, steps: int) -> list[Any]:
-        """Callbacks of transformers' Trainer that it needs while `net`, with the method on it, is trained."""
+        """Callbacks of transformers' Trainer that it needs while `net`, with the method on it, is trained.
+
+        One with a function `save_to`, which takes a folder, puts what it needs to go on into each checkpoint.
+        """
         return []
 
     def finish_saving(self, folder: Path) -> None:

@@ -16,6 +16,7 @@ from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
 from transformers import TrainerCallback
 
 AVERAGES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # of how much each number matters, as peft calls them
+IMPORTANCE = "importance.safetensors"
 
 
 class AdaLora(AdaLoraModel):  # type: ignore[misc]
@@ -63,7 +64,8 @@ class Allocation(TrainerCallback):  # type: ignore[misc]
         """Take the averages up again where a training goes on."""
         from safetensors.torch import load_file
 
-        self.left, file = kept(self.tuner), _file(args, state)
+        self.left = kept(self.tuner)
+        file = Path(args.output_dir) / f"checkpoint-{state.global_step}" / IMPORTANCE
         if file.is_file():
             for name, value in load_file(file, str(args.device)).items():
                 kind, path = name.split(" ")
@@ -80,15 +82,13 @@ class Allocation(TrainerCallback):  # type: ignore[misc]
         if "loss" in (logs or {}):
             logs["budget"], _ = self.tuner.rankallocator.budget_schedule(state.global_step)
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """Put the averages into the checkpoint; Trainer knows nothing of them."""
+    def save_to(self, folder: Path) -> None:
+        """Put the averages into a checkpoint; Trainer knows nothing of them."""
         from safetensors.torch import save_file
 
         allocator = self.tuner.rankallocator
-        save_file(
-            {f"{kind} {path}": value for kind in AVERAGES for path, value in getattr(allocator, kind).items()},
-            _file(args, state),
-        )
+        averages = {f"{kind} {path}": value for kind in AVERAGES for path, value in getattr(allocator, kind).items()}
+        save_file(averages, folder / IMPORTANCE)
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Tell peft which values are left, so that no others are saved."""
@@ -102,10 +102,6 @@ def kept(tuner: Any) -> dict[str, list[bool]]:
         for name, weight in tuner.model.named_parameters()
         if name.endswith("lora_E.default")
     }
-
-
-def _file(args: Any, state: Any) -> Path:
-    return Path(args.output_dir) / f"checkpoint-{state.global_step}" / "importance.safetensors"
 
 
 PEFT_TYPE_TO_TUNER_MAPPING["ADALORA"] = AdaLora
