@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from made_runs import made_run
+from peft import get_peft_model_state_dict
+from safetensors.torch import load_file
 from test_methods import batch, disturb, logits
 
+from labkit.adapters.together import together
 from labkit.costs.measured import _keep_inputs_only
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
@@ -230,6 +234,19 @@ def test_several_prefixes_are_loaded_and_switched(tiny: Model, tiny_data: Dialog
     net.set_adapter("long")
     net.delete_adapter("mlp")
     torch.testing.assert_close(logits(tiny, tiny_data, net), logits(models["long"], tiny_data), rtol=0, atol=1e-6)
+
+
+def test_a_prefix_beside_one_in_more_attentions_is_kept_as_it_is_alone(
+    tiny: Model, tiny_data: Dialogues, tmp_path: Path
+) -> None:
+    methods = {"default": PrefixTuning(tokens=5), "adapter1": PrefixTuning(tokens=5, cross=True)}
+    runs = {name: made_run(tmp_path / name, tiny, method, tiny_data) for name, method in methods.items()}
+    both = together(tiny, runs)
+    for name, run in runs.items():
+        found = get_peft_model_state_dict(both.net, adapter_name=name, save_embedding_layers=False)
+        alone = load_file(run.weights / "adapter_model.safetensors")
+        assert found.keys() == alone.keys()
+        assert all(torch.equal(found[key], alone[key]) for key in alone)
 
 
 def test_the_model_that_is_left_when_it_is_taken_off_is_the_base(tiny: Model, tiny_data: Dialogues) -> None:

@@ -170,6 +170,7 @@ class PrefixModel(BaseTuner):  # type: ignore[misc]
         return {
             f"{name}.prefix_vectors.{adapter_name}.weight": layer.prefix(adapter_name).detach()
             for name, layer in layers
+            if adapter_name in layer.prefix_vectors
         }
 
 
