@@ -264,7 +264,7 @@ def test_the_base_cannot_be_unloaded(shared: Adapters) -> None:
         ({"base": LoRA()}, "adapters named base: name one or more, and none of them base"),
         (
             {"a": None},
-            "a is the untouched base, which is no part beside a base: open it alone, with open_run",
+            "a is base, which is no part beside a base: open it alone, with open_run",
         ),
         ({"a": FullFineTuning()}, "a is full, which is no part beside a base: open it"),
         ({"a": IA3(), "b": LoRA()}, "b is lora, but another adapter is ia3: put one kind together"),
@@ -277,13 +277,26 @@ def test_the_base_cannot_be_unloaded(shared: Adapters) -> None:
         ),
     ],
 )
-def test_refuses_what_cannot_share_a_base(
-    methods: dict[str, Method | None], why: str, tiny: Model, tiny_data: Dialogues, tmp_path: Path
+def test_refuses_what_cannot_share_a_base_before_anything_is_opened(
+    methods: dict[str, Method | None],
+    why: str,
+    tiny: Model,
+    tiny_data: Dialogues,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runs = {name: made_run(tmp_path / name, tiny, method, tiny_data) for name, method in methods.items()}
+    monkeypatch.delattr("labkit.adapters.together.open_run")
     with pytest.raises(LabError, match=why) as caught:
         together(tiny, runs)
     assert "\n" not in str(caught.value)
+
+
+def test_refuses_a_line_of_a_comparison_that_was_never_trained(tiny: Model, tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.start({"method": {"method": "lead-2"}})
+    with pytest.raises(LabError, match="a is lead-2, which is no part beside a base: open it alone"):
+        together(tiny, {"a": run})
 
 
 def test_the_tasks_of_one_run_are_adapters_of_their_own(

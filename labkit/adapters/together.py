@@ -10,7 +10,7 @@ from typing import Any
 
 from labkit.adapters.several import BASE, Adapters
 from labkit.errors import LabError
-from labkit.methods import FullFineTuning, Method, PromptTuning, choose_task
+from labkit.methods import METHODS, FullFineTuning, Method, PromptTuning, choose_task, from_dials, label
 from labkit.models import Model, quiet
 from labkit.opening import open_run
 from labkit.runs import Run
@@ -43,21 +43,21 @@ def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | No
             f"tasks names {', '.join(unknown)}, which is no run: use names of runs, such as {next(iter(runs))}"
         )
     methods: dict[str, Method] = {}
-    net: Any = None
     for name, run in runs.items():
-        model, key = open_run(run, base), _key(len(methods))  # refuses what does not fit this base
-        _check(name, model.method, list(methods.values()))
+        methods[name] = _checked(name, run.config.get("method") or {}, list(methods.values()))
+    keys, net = {name: _key(number) for number, name in enumerate(runs)}, None
+    for name, run in runs.items():
+        model = open_run(run, base)  # refuses what does not fit this base
         if tasks and name in tasks:
             choose_task(model, tasks[name])
         with quiet():
-            if model.method.virtual_tokens:
-                net = _with_prompt(net, key, model)
+            if methods[name].virtual_tokens:
+                net = _with_prompt(net, keys[name], model)
             elif net is None:
                 net = model.net
             else:
-                net.load_adapter(run.weights, key, torch_device=base.device)
-        methods[name] = _as_loaded(model.method)
-    return Adapters(base, net, methods, {name: _key(number) for number, name in enumerate(methods)})
+                net.load_adapter(run.weights, keys[name], torch_device=base.device)
+    return Adapters(base, net, {name: _as_loaded(method) for name, method in methods.items()}, keys)
 
 
 def _key(number: int) -> str:
@@ -65,15 +65,19 @@ def _key(number: int) -> str:
     return f"adapter{number}" if number else "default"
 
 
-def _check(name: str, method: Method | None, others: list[Method]) -> None:
-    label = method.label if method else "the untouched base"
+def _checked(name: str, dials: Mapping[str, Any], others: list[Method]) -> Method:
+    """The method of a run, if it can share a base with the others."""
+    method = from_dials(dials) if dials.get("method") in METHODS else None
     if method is None or isinstance(method, FullFineTuning):
-        raise LabError(f"{name} is {label}, which is no part beside a base: open it alone, with open_run")
+        raise LabError(f"{name} is {label(dials)}, which is no part beside a base: open it alone, with open_run")
     if getattr(method, "bits", None):
-        raise LabError(f"{name} is {label}, over matrices that the base does not have: open it alone, with open_run")
+        raise LabError(
+            f"{name} is {method.label}, over matrices that the base does not have: open it alone, with open_run"
+        )
     for other in others:
         if type(other) is not type(method) and not (method.virtual_tokens and other.virtual_tokens):
-            raise LabError(f"{name} is {label}, but another adapter is {other.label}: put one kind together")
+            raise LabError(f"{name} is {method.label}, but another adapter is {other.label}: put one kind together")
+    return method
 
 
 def _as_loaded(method: Method) -> Method:
