@@ -1,25 +1,27 @@
 """Record every method: three seeds of each on the embedded corpus, what it forgot, and how far it moved what is inside.
 
     python data/record_family.py               # goes on where it was stopped
-    python data/record_family.py --part 0/2    # the first half of the runs only, while another process does 1/2
+    python data/record_family.py --part 0/2    # every second method only, while another process does 1/2
 
-Writes data/recorded/family.json. Runs are kept in data/.record, beside those of record.py. Times are measured apart,
-at the end, with the methods taking turns: nothing else should run then.
+Writes data/recorded/family.json. Runs are kept in data/.record, beside those of record.py. Time and memory are
+measured apart, at the end: time with the methods taking turns, memory in a process for each. Nothing else should run
+then.
 """
 
 import argparse
 import json
 import statistics
-import time
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from record import plain_rows, size, tell
+from record import plain_rows, share, size, step_seconds, tell
 
 import labkit as lk
-from labkit.batches import collator, encode_rows
 from labkit.intervals import bootstrap, paired_difference
 from labkit.methods import FAMILY, Method
 from labkit.runs import Run, environment, write_json
@@ -76,29 +78,6 @@ def moved(told: Sequence[dict[str, Any]], where: str) -> list[dict[str, Any]]:
     ]
 
 
-def step_seconds(base: lk.Model, methods: Sequence[Method], rounds: int = 7) -> dict[str, float]:
-    """Median time of a step of 16 dialogues; the methods take turns, so that a slow moment is one for all."""
-    import torch
-
-    rows = lk.load_dialogues().train.select(range(16))
-    models = {method.label: lk.attach(base, method) for method in methods}
-    taken: dict[str, list[float]] = {label: [] for label in models}
-    for _ in range(rounds):
-        for label, model in models.items():
-            batch = collator(model)(encode_rows(model, rows)[0])
-            trained = [weight for weight in model.net.parameters() if weight.requires_grad]
-            optimizer = torch.optim.AdamW(trained, lr=1e-4, fused=True)
-            model.net.train()
-            for _ in range(2):  # the first one is slower, and not counted
-                began = time.perf_counter()
-                model.net(**batch).loss.backward()
-                optimizer.step()
-                optimizer.zero_grad()
-                seconds = time.perf_counter() - began
-            taken[label].append(seconds)
-    return {label: statistics.median(each) for label, each in taken.items()}
-
-
 def waits(table: lk.Comparison, base: lk.Model) -> dict[str, float]:
     """Median seconds a summary of 32 tokens, of each model, and of LoRA merged."""
     models = {entry.label: lk.open_run(entry.runs[0], base) for entry in table.entries[1:]}
@@ -107,10 +86,25 @@ def waits(table: lk.Comparison, base: lk.Model) -> dict[str, float]:
     return {row["label"]: row["seconds"] for row in lk.latency(models, dialogues, repeats=5)}
 
 
-def main(seeds: int, part: str) -> None:
+def peak(method: Method) -> None:
+    """Print the peak memory of this process in 20 steps: libraries, the base and what is trained beside it."""
+    with TemporaryDirectory() as folder:
+        run = Run(Path(folder) / "run")
+        run.start({"method": method.dials()})
+        model = lk.attach(lk.load_model("nano"), method)
+        print(lk.train(model, lk.load_dialogues(), run, lk.Training(steps=20, validations=1))["peak_memory_mib"])
+
+
+def peaks() -> dict[str, int]:
+    """The peak memory of each method in a process of its own, so that none is left over from another."""
+    command = [sys.executable, __file__, "--peak"]
+    found = [subprocess.run([*command, str(i)], stdout=subprocess.PIPE, check=True) for i in range(len(METHODS))]
+    return {method.label: int(each.stdout) for method, each in zip(METHODS, found, strict=True)}
+
+
+def main(seeds: int, index: int, parts: int) -> None:
     """Train, measure, and write everything down."""
     base = lk.load_model("nano")
-    index, parts = map(int, part.split("/"))
     for seed in range(seeds):
         for method in METHODS[index::parts]:
             entry = train([method], [seed]).entries[-1]
@@ -118,15 +112,18 @@ def main(seeds: int, part: str) -> None:
     if parts > 1:
         return
     table = train(METHODS, range(seeds))
-    steps, seconds = step_seconds(base, METHODS), waits(table, base)
-    full, rows = table["full"].scores, []
+    steps = step_seconds({method.label: lk.attach(base, method) for method in METHODS})
+    seconds, memory = waits(table, base), peaks()
+    rows = []
     for entry, row in zip(table.entries, plain_rows(table), strict=True):
         line = row | {"train_seconds": None, "generation_seconds": None, "latency": seconds.get(entry.label)}
         if row["trainable"]:
             told = [beside(run, base) for run in entry.runs]
-            gap = paired_difference(entry.scores, full, "rouge1")
-            line |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
-            line |= forgot(told) | {"step_seconds": steps[entry.label]}
+            for name in ("full", "lora"):
+                gap = paired_difference(entry.scores, table[name].scores, "rouge1")
+                line |= {f"rouge1_to_{name}": gap.mean, f"rouge1_to_{name}_interval": [gap.low, gap.high]}
+            line |= forgot(told)
+            line |= {"step_seconds": steps[entry.label], "peak_memory_mib": memory[entry.label]}
             line |= {"hidden": {where: moved(told, where) for where in told[0]["hidden"]}}
             if "ranks" in told[0]:
                 line["ranks"] = [each["ranks"] for each in told]
@@ -139,6 +136,10 @@ def main(seeds: int, part: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--part", default="0/1", help="i/n: train every n-th method only, from the i-th on")
+    parser.add_argument("--part", type=share, default="0/1", help="i/n: train every n-th method only, from the i-th on")
+    parser.add_argument("--peak", type=int, help="what the script asks of itself in a process of its own")
     options = parser.parse_args()
-    main(options.seeds, options.part)
+    if options.peak is not None:
+        peak(METHODS[options.peak])
+        sys.exit()
+    main(options.seeds, *options.part)
