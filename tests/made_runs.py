@@ -15,10 +15,9 @@ from labkit.runs import Run
 from labkit.training import Training, save
 
 
-def disturb(model: Model, seed: int = 1) -> Model:
+def disturb(model: Model, seed: int = 1, width: float = 0.05) -> Model:
     """Move all that is trainable away from its start, so that equal outputs prove something."""
     generator = torch.Generator().manual_seed(seed)
-    width = 2.0 if getattr(model.method, "virtual_tokens", 0) else 0.2  # a few virtual tokens among many words
     with torch.no_grad():
         for parameter in model.net.parameters():
             if parameter.requires_grad:
@@ -62,7 +61,8 @@ def made_run(
     run.start(settings, revision=base.revision, device="cpu")
     results: dict[str, Any] = {"trainable": 0}
     if method:
-        save(disturb(attach(base, method, seed=seed), seed), run)
+        width = 2.0 if method.virtual_tokens else 0.2  # a few virtual tokens among many words
+        save(disturb(attach(base, method, seed=seed), seed, width), run)
         results = {"trainable": 1234, "steps": 3, "train_seconds": 5.5, "peak_memory_mib": 67, "validation_loss": 2.5}
     run.finish([], scores(data, value), results)
     return run

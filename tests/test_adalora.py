@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import torch
 from made_runs import made_run
+from outputs import batch, logits
 from peft import AdaLoraModel, PeftModel
 
 from labkit.adapters.foreign import open_adapter
 from labkit.adapters.merging import merge
 from labkit.adapters.together import together
-from labkit.batches import collator, encode_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.inside.ranks import ranks
@@ -29,20 +29,9 @@ METHOD = AdaLoRA(rank=2, start=4)
 LAYERS = 12  # q and v in 2 encoder attentions and 2 x 2 decoder attentions
 
 
-def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
-    rows, _ = encode_rows(model, data.validation)
-    return dict(collator(model)(rows))
-
-
 def loss(net: Any, model: Model, data: Dialogues) -> float:
     with torch.no_grad():
         return float(net(**batch(model, data)).loss)
-
-
-def logits(model: Model, data: Dialogues) -> torch.Tensor:
-    with torch.no_grad():
-        out: torch.Tensor = model.net(**batch(model, data)).logits
-    return out
 
 
 def fit(tiny: Model, data: Dialogues, folder: Path, steps: int = 20, **dials: Any) -> tuple[Model, Run]:

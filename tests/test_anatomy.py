@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from fewer_bits import eight_bits
+from made_runs import disturb
 
 from labkit.errors import LabError
 from labkit.inside.anatomy import Update, effective_rank, layer_changes, layers, lora_weights, update
@@ -13,15 +14,6 @@ from labkit.methods import FullFineTuning, LoRA, PromptTuning, attach
 from labkit.models import Model
 
 Q = "encoder 0 self-attention q"
-
-
-def disturbed(model: Model) -> Model:
-    """All that is trainable moved away from its start."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in (p for p in model.net.parameters() if p.requires_grad):
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-    return model
 
 
 def an_update(change: np.ndarray) -> Update:
@@ -54,7 +46,7 @@ def test_lora_that_is_not_trained_has_changed_nothing(tiny: Model) -> None:
 
 
 def test_the_change_of_lora_is_alpha_over_rank_times_b_times_a(tiny: Model) -> None:
-    model = disturbed(attach(tiny, LoRA(rank=4, alpha=6)))
+    model = disturb(attach(tiny, LoRA(rank=4, alpha=6)))
     layer = model.net.base_model.model.encoder.block[0].layer[0].SelfAttention.q
     one = update(model, Q)
     assert one.a is not None
@@ -68,11 +60,11 @@ def test_the_change_of_lora_is_alpha_over_rank_times_b_times_a(tiny: Model) -> N
 
 
 def test_the_change_of_dora_is_not_ba_alone(tiny: Model) -> None:
-    assert list(update(disturbed(attach(tiny, LoRA(dora=True))), Q).matrices) == ["W", "A", "B", "dW"]
+    assert list(update(disturb(attach(tiny, LoRA(dora=True))), Q).matrices) == ["W", "A", "B", "dW"]
 
 
 def test_loras_change_has_no_singular_values_beyond_its_rank(tiny: Model) -> None:
-    values = update(disturbed(attach(tiny, LoRA(rank=3))), Q).singular_values
+    values = update(disturb(attach(tiny, LoRA(rank=3))), Q).singular_values
     assert values.shape == (24,)
     assert (values[:3] > 1e-3).all()
     assert (values[3:] < 1e-12).all()
@@ -93,7 +85,7 @@ def test_effective_rank_counts_directions(values: list[float], rank: float) -> N
 
 
 def test_layer_changes_of_lora_are_those_of_its_updates_and_none_elsewhere(tiny: Model) -> None:
-    model = disturbed(attach(tiny, LoRA(rank=2)))
+    model = disturb(attach(tiny, LoRA(rank=2)))
     rows = {row.layer: row for row in layer_changes(model)}
     one = update(model, Q)
     assert {name for name, row in rows.items() if row.norm} == set(layers(model))
@@ -121,7 +113,7 @@ def test_full_fine_tuning_is_measured_against_its_base(tiny: Model) -> None:
 
 @eight_bits
 def test_what_was_learned_over_fewer_bits_is_shown_over_the_base_in_full(tiny: Model) -> None:
-    model = disturbed(attach(tiny, LoRA(bits=8)))
+    model = disturb(attach(tiny, LoRA(bits=8)))
     one = update(model, Q, tiny)
     assert one.a is not None
     assert one.b is not None
@@ -132,7 +124,7 @@ def test_what_was_learned_over_fewer_bits_is_shown_over_the_base_in_full(tiny: M
 
 
 def test_prompt_tuning_changes_no_weight(tiny: Model) -> None:
-    model = disturbed(attach(tiny, PromptTuning(tokens=3)))
+    model = disturb(attach(tiny, PromptTuning(tokens=3)))
     assert {row.norm for row in layer_changes(model, tiny)} == {0}
     assert layers(model) == []
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 from fewer_bits import eight_bits
 from made_runs import disturb, made_run
-from test_methods import CASES, logits
+from outputs import logits
+from test_methods import CASES
 from transformers import T5Config, T5ForConditionalGeneration
 
 from labkit.adapters.exporting import export

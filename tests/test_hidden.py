@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_runs import disturb
 
 from labkit.batches import encode_rows
 from labkit.dialogues import Dialogues
@@ -11,14 +12,6 @@ from labkit.inside.hidden import hidden_changes
 from labkit.methods import FullFineTuning, LoRA, PromptTuning, attach
 from labkit.models import Model, load_model
 from labkit.tasks import Task
-
-
-def disturbed(model: Model) -> Model:
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in (p for p in model.net.parameters() if p.requires_grad):
-            parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-    return model
 
 
 def test_lora_that_is_not_trained_changes_no_hidden_state(tiny: Model, tiny_data: Dialogues) -> None:
@@ -51,7 +44,7 @@ def test_virtual_tokens_are_cut_off_so_that_positions_match(tiny: Model, tiny_da
 
 
 def test_padding_does_not_count(tiny: Model, tiny_data: Dialogues) -> None:
-    model = disturbed(attach(tiny, LoRA()))
+    model = disturb(attach(tiny, LoRA()))
     whole, single = (hidden_changes(tiny, model, tiny_data.test, batch_size=size) for size in (6, 1))
     for stack in ("encoder", "decoder"):
         np.testing.assert_allclose(whole.change[stack], single.change[stack], rtol=1e-4)
@@ -59,7 +52,7 @@ def test_padding_does_not_count(tiny: Model, tiny_data: Dialogues) -> None:
 
 
 def test_a_layer_is_averaged_over_the_positions_of_a_dialogue(tiny: Model, tiny_data: Dialogues) -> None:
-    model = disturbed(attach(tiny, LoRA()))
+    model = disturb(attach(tiny, LoRA()))
     (row, _), _ = encode_rows(model, tiny_data.test.select(range(2)))
     ids, labels = (torch.tensor([row[name]]) for name in ("input_ids", "labels"))
     with torch.no_grad():
@@ -74,7 +67,7 @@ def test_a_layer_is_averaged_over_the_positions_of_a_dialogue(tiny: Model, tiny_
 
 
 def test_rows_and_figure_show_the_means_over_the_dialogues_with_intervals(tiny: Model, tiny_data: Dialogues) -> None:
-    found = hidden_changes(tiny, disturbed(attach(tiny, LoRA())), tiny_data.test)
+    found = hidden_changes(tiny, disturb(attach(tiny, LoRA())), tiny_data.test)
     rows = found.rows()
     assert found.ids == tuple(tiny_data.test["id"])
     names = ["embeddings", "layer 0", "layer 1, normed"]

@@ -200,7 +200,7 @@ def test_a_merge_into_fewer_bits_is_refused_with_the_reason(bits: int, tiny: Mod
 
 @every_store
 def test_a_merge_into_fewer_bits_would_round_a_second_time(bits: int, tiny: Model) -> None:
-    model = disturb(attach(tiny, LoRA(bits=bits)))
+    model = disturb(attach(tiny, LoRA(bits=bits)), width=0.2)
     right = dict(merge(model, tiny).net.named_modules())
     errors = {"once": 0.0, "twice": 0.0}
     for name, layer in model.net.get_base_model().named_modules():

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from fewer_bits import needs
+from made_runs import disturb
+from outputs import batch, logits
 
 from labkit import stored
 from labkit.adapters.merging import merge
-from labkit.batches import collator, encode_rows
+from labkit.batches import encode_rows
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
@@ -102,12 +104,6 @@ every_lora = pytest.mark.parametrize("method", [case(name) for name in LORA])
 ADDITIVE = Bottleneck | PrefixTuning | LlamaAdapter | PromptTuning | PTuning | MultitaskPromptTuning
 
 
-def batch(model: Model, data: Dialogues) -> dict[str, torch.Tensor]:
-    """The first eight training rows, just as a training gets them."""
-    rows, _ = encode_rows(model, data.train.select(range(8)))
-    return dict(collator(model)(rows))
-
-
 def train_steps(
     model: Model,
     data: Dialogues,
@@ -132,21 +128,6 @@ def train_steps(
         optimizer.step()
     model.net.eval()
     return reached
-
-
-def disturb(model: Model) -> None:
-    """Move all that is trainable away from its start, so that equal outputs prove something."""
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.net.parameters():
-            if parameter.requires_grad:
-                parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
-
-
-def logits(model: Model, data: Dialogues, net: Any = None) -> torch.Tensor:
-    with torch.no_grad():
-        out: torch.Tensor = (net or model.net)(**batch(model, data)).logits
-    return out
 
 
 def first_logits(net: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -358,8 +339,7 @@ def test_what_is_switched_off_generates_as_the_base(method: Method, tiny: Model,
 
 @every_adapter
 def test_what_is_taken_off_leaves_the_base_as_it_was_found(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
-    model = attach(tiny, method)
-    disturb(model)
+    model = disturb(attach(tiny, method))
     # peft unloads no soft prompt: there is nothing of it inside the network
     net = model.net.get_base_model() if method.virtual_tokens else model.net.unload()
     base = base_of(tiny, method).net
@@ -411,8 +391,7 @@ def test_learns_in_bf16_arithmetic(method: Method, tiny: Model, tiny_data: Dialo
 def test_what_can_be_merged_writes_the_same_as_a_plain_network(
     method: Method, tiny: Model, tiny_data: Dialogues
 ) -> None:
-    model = attach(tiny, method)
-    disturb(model)
+    model = disturb(attach(tiny, method))
     if isinstance(method, FullFineTuning | ADDITIVE):
         with pytest.raises(LabError, match=r"cannot be merged, .*: merge a model with LoRA"):
             merge(model)
@@ -468,8 +447,7 @@ def test_lora_starts_as_exactly_the_base(method: Method, tiny: Model, tiny_data:
     ],
 )
 def test_loras_change_is_b_times_a_scaled_by_alpha_over_rank(method: LoRA, scale: float, tiny: Model) -> None:
-    model = attach(tiny, method)
-    disturb(model)
+    model = disturb(attach(tiny, method))
     layer = model.net.base_model.model.encoder.block[0].layer[0].SelfAttention.q
     a, b, x = layer.lora_A["default"].weight, layer.lora_B["default"].weight, torch.randn(7, 32)
     with torch.no_grad():

@@ -3,14 +3,13 @@
 import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from made_runs import made_run
+from made_runs import disturb, made_run
+from outputs import batch, logits, written
 from peft import get_peft_model_state_dict
 from safetensors.torch import load_file
-from test_methods import batch, disturb, logits
 
 from labkit.adapters.together import together
 from labkit.costs.measured import _keep_inputs_only
@@ -29,22 +28,11 @@ every_kind = pytest.mark.parametrize("method", KINDS, ids=lambda method: method.
 
 
 def disturbed(tiny: Model, method: PrefixTuning, seed: int = 0) -> Model:
-    model = attach(tiny, method, seed=seed)
-    disturb(model)
-    return model
+    return disturb(attach(tiny, method, seed=seed))
 
 
 def prefixes(model: Model) -> dict[str, PrefixLayer]:
     return {name: layer for name, layer in model.net.named_modules() if isinstance(layer, PrefixLayer)}
-
-
-def written(model: Model, data: Dialogues, **how: Any) -> Any:
-    """Token ids and their scores, of six rows of unlike length in one batch."""
-    rows = batch(model, data)
-    asked = {"max_new_tokens": 12, "min_new_tokens": 12, "do_sample": False, "use_cache": True} | how
-    asked |= {"output_logits": True, "return_dict_in_generate": True}
-    with torch.no_grad():
-        return model.net.generate(input_ids=rows["input_ids"], attention_mask=rows["attention_mask"], **asked)
 
 
 @pytest.mark.parametrize(
@@ -247,11 +235,6 @@ def test_a_prefix_beside_one_in_more_attentions_is_kept_as_it_is_alone(
         alone = load_file(run.weights / "adapter_model.safetensors")
         assert found.keys() == alone.keys()
         assert all(torch.equal(found[key], alone[key]) for key in alone)
-
-
-def test_the_model_that_is_left_when_it_is_taken_off_is_the_base(tiny: Model, tiny_data: Dialogues) -> None:
-    net = disturbed(tiny, PrefixTuning(tokens=5, cross=True)).net.unload()
-    assert torch.equal(logits(tiny, tiny_data, net), logits(tiny, tiny_data))
 
 
 def test_a_summary_of_one_dialogue_is_that_of_it_among_others(tiny: Model, tiny_data: Dialogues) -> None:

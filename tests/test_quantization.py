@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from fewer_bits import eight_bits, either
+from made_runs import disturb
 
 from labkit import quantization
 from labkit.costs.activations import Step
@@ -92,11 +93,13 @@ def test_a_training_keeps_no_matrix_in_full_until_the_backward_pass(bits: int, t
 
 @eight_bits
 def test_what_was_learned_is_put_on_the_full_precision_bit_by_bit(tiny: Model) -> None:
-    model = attach(tiny, LoRA(bits=8, rank=3), seed=5)
+    model = disturb(attach(tiny, LoRA(bits=8, rank=3), seed=5))  # B starts as 0
     whole = in_full_precision(model, tiny)
     name = "base_model.model.decoder.block.0.layer.1.EncDecAttention.v"
     few, full = (each.net.get_submodule(name) for each in (model, whole))
-    assert torch.equal(full.lora_A["default"].weight, few.lora_A["default"].weight)
+    assert few.lora_B["default"].weight.all()
+    for part in ("lora_A", "lora_B"):
+        assert torch.equal(getattr(full, part)["default"].weight, getattr(few, part)["default"].weight)
     assert torch.equal(full.base_layer.weight, tiny.net.get_submodule(name.removeprefix("base_model.model.")).weight)
     assert whole.method == LoRA(rank=3)
 

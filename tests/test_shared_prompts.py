@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from made_runs import disturb
+from outputs import batch, logits
 from safetensors.torch import load_file
-from test_methods import batch, disturb, logits, train_steps
+from test_methods import train_steps
 
 from labkit.batches import encode_rows
 from labkit.dialogues import Dialogues
@@ -59,8 +61,7 @@ def test_flan_t5_base_has_the_count_that_a_hand_comes_to(method: Method, trainab
 
 
 def test_what_is_kept_of_p_tuning_is_what_its_network_writes(tiny: Model, tmp_path: Path) -> None:
-    model = attach(tiny, PTuning(tokens=5, hidden=6))
-    disturb(model)
+    model = disturb(attach(tiny, PTuning(tokens=5, hidden=6)))
     encoder = model.net.prompt_encoder["default"]
     x = encoder.embedding.weight
     for number in (0, 2, 4):
@@ -94,8 +95,7 @@ def test_every_task_starts_as_the_same_words(tiny: Model) -> None:
 
 
 def test_a_prompt_is_the_shared_one_times_the_two_matrices_of_its_task(tiny: Model) -> None:
-    model = attach(tiny, MultitaskPromptTuning(tokens=5, tasks=3, num_ranks=2))
-    disturb(model)
+    model = disturb(attach(tiny, MultitaskPromptTuning(tokens=5, tasks=3, num_ranks=2)))
     prompt = {name: p.detach() for name, p in model.net.prompt_encoder["default"].named_parameters()}
     for task in range(3):
         matrix = prompt["prefix_task_cols"][task] @ prompt["prefix_task_rows"][task]
@@ -112,8 +112,7 @@ def test_every_row_of_every_task_gets_a_gradient(tiny: Model, two_tasks: Dialogu
 
 
 def test_generation_is_of_the_task_that_was_chosen(tiny: Model, two_tasks: Dialogues, tmp_path: Path) -> None:
-    model = attach(tiny, MultitaskPromptTuning(tokens=5, tasks=2))
-    disturb(model)
+    model = disturb(attach(tiny, MultitaskPromptTuning(tokens=5, tasks=2)))
     rows = batch(model, two_tasks)
     asked: dict[str, Any] = {name: rows[name] for name in ("input_ids", "attention_mask")}
     asked |= {"max_new_tokens": 1, "output_logits": True, "return_dict_in_generate": True}
