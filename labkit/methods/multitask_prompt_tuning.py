@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from labkit.errors import LabError
-from labkit.methods.base import Method
-from labkit.methods.prompt_tuning import check_tokens, random_words
+from labkit.methods.soft_prompt import SoftPrompt, random_words
 from labkit.parameters import Shape
 
 
 @dataclass(frozen=True)
-class MultitaskPromptTuning(Method):
+class MultitaskPromptTuning(SoftPrompt):
     """Learn `tokens` virtual tokens in front of the encoder's input, as a shared part times a part of each task.
 
     Attributes:
@@ -26,24 +25,17 @@ class MultitaskPromptTuning(Method):
 
     name: ClassVar[str] = "multitask-prompt-tuning"
     learning_rate: ClassVar[float] = 0.3
-    unmergeable: ClassVar[str] = "its virtual tokens are input, and no change of a weight"
 
-    tokens: int = 20
     tasks: int = 1
     num_ranks: int = 1
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        check_tokens(self.tokens)
+        super().__post_init__()
         if self.tasks < 1:
             raise LabError(f"{self.tasks} tasks are none: use 1 or more")
         if not 1 <= self.num_ranks <= self.tokens:
             raise LabError(f"num_ranks {self.num_ranks} is no rank of {self.tokens} tokens: use 1 to {self.tokens}")
-
-    @property
-    def virtual_tokens(self) -> int:
-        """Tokens it puts in front of every prompt."""
-        return self.tokens
 
     def trainable(self, shape: Shape) -> int:
         """The shared prompt, and two thin matrices a task."""
@@ -56,13 +48,7 @@ class MultitaskPromptTuning(Method):
 
         import labkit.tuners.multitask  # noqa: F401  so that peft takes ours
 
-        config = MultitaskPromptTuningConfig(
-            task_type="SEQ_2_SEQ_LM",
-            num_virtual_tokens=self.tokens,
-            num_transformer_submodules=1,  # peft's default for an encoder-decoder, 2, trains a half that is never used
-            num_tasks=self.tasks,
-            num_ranks=self.num_ranks,
-        )
+        config = MultitaskPromptTuningConfig(num_tasks=self.tasks, num_ranks=self.num_ranks, **self.peft_settings)
         peft_net = get_peft_model(net, config)
         prompt = peft_net.prompt_encoder["default"]
         words = random_words(tokenizer, self.tokens, torch.Generator().manual_seed(seed))

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from labkit.errors import LabError
-from labkit.methods.base import Method
-from labkit.methods.prompt_tuning import check_tokens
+from labkit.methods.soft_prompt import SoftPrompt
 from labkit.parameters import Shape
 
 
 @dataclass(frozen=True)
-class PTuning(Method):
+class PTuning(SoftPrompt):
     """Learn `tokens` virtual tokens in front of the encoder's input, through a network that they share.
 
     Attributes:
@@ -24,21 +23,14 @@ class PTuning(Method):
 
     name: ClassVar[str] = "p-tuning"
     learning_rate: ClassVar[float] = 3e-3
-    unmergeable: ClassVar[str] = "its virtual tokens are input, and no change of a weight"
 
-    tokens: int = 20
     hidden: int = 128
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
-        check_tokens(self.tokens)
+        super().__post_init__()
         if self.hidden < 1:
             raise LabError(f"hidden {self.hidden} is no width: use 1 or more, such as 128")
-
-    @property
-    def virtual_tokens(self) -> int:
-        """Tokens it puts in front of every prompt."""
-        return self.tokens
 
     def stored(self, shape: Shape) -> int:
         """What the network wrote in the end: one vector of the model's width a token."""
@@ -53,10 +45,4 @@ class PTuning(Method):
         """Wrap `net` with peft's P-tuning, on the encoder only."""
         from peft import PromptEncoderConfig, get_peft_model
 
-        config = PromptEncoderConfig(
-            task_type="SEQ_2_SEQ_LM",
-            num_virtual_tokens=self.tokens,
-            num_transformer_submodules=1,  # peft's default for an encoder-decoder, 2, trains a half that is never used
-            encoder_hidden_size=self.hidden,
-        )
-        return get_peft_model(net, config)
+        return get_peft_model(net, PromptEncoderConfig(encoder_hidden_size=self.hidden, **self.peft_settings))

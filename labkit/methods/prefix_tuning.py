@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from labkit.errors import LabError
 from labkit.methods.base import Method
-from labkit.methods.prompt_tuning import random_words
+from labkit.methods.soft_prompt import random_words
 from labkit.parameters import Shape
 
 
