@@ -59,6 +59,7 @@ record: .venv/ready
 	$(BIN)/python data/record.py
 	$(BIN)/python data/record_labs.py
 	$(BIN)/python data/record_sweeps.py
+	$(BIN)/python data/record_family.py
 	$(BIN)/python data/record_quantized.py
 	$(BIN)/python data/show_recorded.py
 

@@ -1,4 +1,4 @@
-"""Put the recorded figures into the README: its picture, docs/compare.svg, and its table.
+"""Put the recorded figures into the README: its picture, docs/compare.svg, and its two tables.
 
 python data/show_recorded.py
 """
@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-RECORDED = ROOT / "data" / "recorded" / "compare_nano.json"
-PROMPTS = RECORDED.parent / "lab_1.json"
-START, END = "<!-- recorded figures: start -->", "<!-- recorded figures: end -->"
+RECORDED = ROOT / "data" / "recorded"
+START, END = "<!-- {}: start -->", "<!-- {}: end -->"
 NAMES = {
     "lead-2": "first two turns (lead-2)",
     "base": "untouched model (base)",
@@ -84,25 +83,70 @@ def table(recorded: dict[str, Any], prompts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def family(recorded: dict[str, Any]) -> str:
+    """Every method, as it comes and with some dials turned, as a Markdown table."""
+    heads = ("", "trained", "", "ROUGE-1", "ROUGE-2", "ROUGE-L", "earlier tasks", "training", "memory", "on disk")
+    lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
+    for row in recorded["rows"]:
+        columns = [f"`{row['label']}`"]
+        own = row["trainable"] > 0
+        columns += [f"{row['trainable']:,}", f"{row['percent']:.3g} %"] if own else ["", ""]
+        columns += [with_half(row, measure) for measure in ("rouge1", "rouge2", "rougeL")]
+        columns += (
+            [
+                with_half(row, "forgetting", "+"),
+                f"{recorded['steps'] * row['step_seconds']:.0f} s",
+                f"{row['peak_memory_mib']:,.0f} MiB",
+                f"{row['adapter_bytes'] / 1000:,.0f} kB",
+            ]
+            if own
+            else [""] * 4
+        )
+        lines.append(f"| {' | '.join(columns)} |")
+    seeds, steps = max(row["seeds"] for row in recorded["rows"]), recorded["steps"]
+    lines += [
+        "",
+        f"{steps} steps of 16 dialogues, mean over {seeds} seeds, {recorded['dialogues']} test dialogues; ± is half of "
+        "the 95 % interval over dialogues or tasks. *Earlier tasks*: change of the share of the pre-training's tasks "
+        "that are answered right to the letter while the method is on. *Training*: the median step, the methods taking "
+        "turns on 2 cores, times the steps. *Memory*: the peak of a process of its own, libraries included. From "
+        "`data/recorded/family.json`, written by `data/record_family.py`.",
+    ]
+    return "\n".join(lines)
+
+
+def with_half(row: dict[str, Any], name: str, sign: str = "") -> str:
+    """A figure with half of the width of its interval."""
+    low, high = row[f"{name}_interval"]
+    return f"{row[name]:{sign}.3f} ±{(high - low) / 2:.3f}".replace("0.", ".")
+
+
 def score(row: dict[str, Any], name: str, sign: str = "") -> str:
     """A figure with its interval in square brackets."""
     low, high = row[f"{name}_interval"]
     return f"{row[name]:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]"
 
 
-def readme(text: str, recorded: dict[str, Any], prompts: dict[str, Any]) -> str:
-    """The README with the table between its two marks."""
-    before, rest = text.split(START)
-    return f"{before}{START}\n{table(recorded, prompts)}\n{END}{rest.split(END)[1]}"
+def between(text: str, name: str, table: str) -> str:
+    """The README with a table between the two marks of its name."""
+    start, end = START.format(name), END.format(name)
+    before, rest = text.split(start)
+    return f"{before}{start}\n{table}\n{end}{rest.split(end)[1]}"
+
+
+def readme(text: str, recorded: dict[str, Any], prompts: dict[str, Any], methods: dict[str, Any]) -> str:
+    """The README with both tables."""
+    return between(between(text, "recorded figures", table(recorded, prompts)), "recorded family", family(methods))
 
 
 def main() -> None:
     """Write both."""
-    recorded, prompts = (json.loads(file.read_text(encoding="utf-8")) for file in (RECORDED, PROMPTS))
+    names = ("compare_nano", "lab_1", "family")
+    told = [json.loads((RECORDED / f"{name}.json").read_text(encoding="utf-8")) for name in names]
     (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "compare.svg").write_text(picture(recorded), encoding="utf-8")
+    (ROOT / "docs" / "compare.svg").write_text(picture(told[0]), encoding="utf-8")
     page = ROOT / "README.md"
-    page.write_text(readme(page.read_text(encoding="utf-8"), recorded, prompts), encoding="utf-8")
+    page.write_text(readme(page.read_text(encoding="utf-8"), *told), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 import json
 from typing import Any
 
+import numpy as np
+import pytest
 from safetensors.torch import load_file
-from show_recorded import PROMPTS, RECORDED, ROOT, picture, readme
+from show_recorded import ROOT, picture, readme
 
 from labkit.parameters import shape_of
+from labkit.recordings import FOLDER, read
 
 PAGE = ROOT / "README.md"
 
@@ -17,19 +20,28 @@ def prose(lab: str) -> str:
     return " ".join(" ".join("".join(cell["source"]) for cell in cells).split())
 
 
-def test_the_readme_shows_the_recorded_table() -> None:
+def test_the_readme_shows_the_recorded_tables() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    recorded, prompts = (json.loads(file.read_text(encoding="utf-8")) for file in (RECORDED, PROMPTS))
-    assert readme(page, recorded, prompts) == page
+    assert readme(page, read("compare_nano"), read("lab_1"), read("family")) == page
+
+
+def test_the_readme_tells_what_lora_brings() -> None:
+    rouge = {row["label"]: row["rouge1"] for row in read("compare_nano")["rows"]}
+    few, all_layers = (
+        (rouge[label] - rouge["base"]) / (rouge["full"] - rouge["base"])
+        for label in ("lora", "lora rank=4 targets=all")
+    )
+    said = f"LoRA brings {few:.0%} (on q and v) or {all_layers:.0%} (on all layers)".replace("%", " %")
+    assert said in " ".join(PAGE.read_text(encoding="utf-8").split())
 
 
 def test_the_picture_shows_the_recorded_figures() -> None:
-    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    recorded = read("compare_nano")
     assert (ROOT / "docs" / "compare.svg").read_text(encoding="utf-8") == picture(recorded)
 
 
 def test_every_method_is_worth_what_it_costs() -> None:
-    recorded = json.loads(RECORDED.read_text(encoding="utf-8"))
+    recorded = read("compare_nano")
     rows = {row["label"]: row for row in recorded["rows"]}
     base, full, prompt = rows["base"], rows["full"], rows["prompt-tuning"]
     lora, widest = rows["lora"], rows["lora rank=4 targets=all"]
@@ -47,14 +59,14 @@ def test_every_method_is_worth_what_it_costs() -> None:
 
 def test_lab_0_tells_the_recorded_gains() -> None:
     lab = prose("00_start_here")
-    rows = json.loads((RECORDED.parent / "lab_0.json").read_text(encoding="utf-8"))["rows"]
+    rows = read("lab_0")["rows"]
     gains = [f"{row['rouge1_gain']:+.3f}".replace("0.", ".") for row in rows if row["method"] == "lora"]
     assert "gained {} with rank 8, {} with rank 2 and {} with rank 1".format(*gains) in lab
 
 
 def test_lab_5_tells_the_recorded_figures() -> None:
     lab = prose("05_the_peft_family")
-    told = json.loads((RECORDED.parent / "lab_5.json").read_text(encoding="utf-8"))
+    told = read("lab_5")
     means = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
     assert f"LoRA {means['lora']}, DoRA {means['lora dora=True']}, rsLoRA {means['lora rslora=True']}." in lab
     changes = {row["label"]: row for row in told["differences"] if row["against"] == "lora"}
@@ -66,9 +78,64 @@ def test_lab_5_tells_the_recorded_figures() -> None:
         assert not changes[label]["real"]
 
 
+def test_lab_5_tells_what_was_recorded_of_the_family() -> None:
+    lab, rows = prose("05_the_peft_family"), {row["label"]: row for row in read("family")["rows"]}
+
+    def shown(label: str, measure: str, sign: str = "") -> str:
+        return f"{rows[label][measure]:{sign}.3f}".replace("0.", ".", 1)
+
+    def beside(label: str, other: str) -> str:
+        row = rows[label]
+        told = (row[f"rouge1_to_{other}"], *row[f"rouge1_to_{other}_interval"])
+        return "{} [{}, {}]".format(*(f"{each:+.3f}".replace("0.", ".", 1) for each in told))
+
+    assert max(rows, key=lambda label: rows[label]["rouge1"]) == "full"
+    assert f"full fine-tuning, {shown('full', 'rouge1')}. The last layer of the decoder alone" in lab
+    assert f"alone, {shown('selective', 'rouge1')}, cannot be told from it: the difference is" in lab
+    assert beside("selective", "full") in lab
+    low, high = rows["selective"]["rouge1_to_full_interval"]
+    assert low < 0 < high
+    assert f"LoRA on all layers ({shown('lora rank=4 targets=all', 'rouge1')}) and the cross-attention" in lab
+    for label in ("lora rslora=True", "lora dora=True", "lora init=pissa", "lora bits=8", "adalora", "bottleneck"):
+        low, high = rows[label]["rouge1_to_lora_interval"]
+        assert low < 0 < high
+    assert f"a little above LoRA: {beside('bottleneck place=parallel', 'lora')}" in lab
+    order = sorted((label for label in rows if rows[label]["trainable"]), key=lambda label: rows[label]["rouge1"])
+    assert set(order[:4]) == {"p-tuning", "prompt-tuning", "multitask-prompt-tuning", "llama-adapter"}
+    assert f"3,264 of layer norms bring {shown('layer-norm', 'rouge1')}, 3,840 of a prompt" in lab
+    assert (rows["layer-norm"]["trainable"], rows["prompt-tuning"]["trainable"]) == (3264, 3840)
+    lost = sorted(
+        (label for label in rows if "forgetting" in rows[label]), key=lambda label: -rows[label]["forgetting"]
+    )
+    assert lost[:2] == ["layer-norm", "adalora"]
+    assert f"layer norms ({shown(lost[0], 'forgetting')}) and AdaLoRA ({shown(lost[1], 'forgetting')})" in lab
+    assert rows["full"]["step_seconds"] > 2 * rows["selective"]["step_seconds"]
+    ranks = [pair for run in rows["adalora"]["ranks"] for pair in run.items()]
+    kept = [
+        f"{np.mean([rank for name, rank in ranks if part in f' {name} ']):.1f}"
+        for part in (" v ", " q ", " decoder ", " encoder ")
+    ]
+    assert "v kept {} and q {}, the decoder {} and the encoder {}".format(*kept) in lab
+
+
+def test_lab_5_tells_how_far_the_family_moves_h() -> None:
+    lab, rows = prose("05_the_peft_family"), {row["label"]: row for row in read("family")["rows"] if "hidden" in row}
+    ends = {
+        where: {label: row["hidden"][where][-1]["change"] for label, row in rows.items()}
+        for where in ("dialogues", "tasks")
+    }
+    for label in ("selective", "llama-adapter"):
+        assert max(layer["change"] for layer in rows[label]["hidden"]["tasks"][:-2]) == 0
+    assert np.median(list(ends["dialogues"].values())) == pytest.approx(0.93, abs=0.01)
+    there, here = (f"{ends[where]['prompt-tuning']:.2f}".lstrip("0") for where in ("tasks", "dialogues"))
+    assert f"prompt tuning: {there} there, {here} here" in lab
+    assert min(ends["tasks"], key=lambda label: ends["tasks"][label]) == "layer-norm"
+    assert f"on the questions, {ends['tasks']['layer-norm']:.2f}".replace("0.", ".") in lab
+
+
 def test_lab_7_tells_the_recorded_figures() -> None:
     lab = prose("07_the_real_thing")
-    told = json.loads((RECORDED.parent / "lab_7.json").read_text(encoding="utf-8"))
+    told = read("lab_7")
     mean = {row["label"]: f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"]}
     assert f"LoRA is ahead of full fine-tuning in ROUGE-1, {mean['lora']} against {mean['full']}" in lab
     assert f"nothing is above lead-2, {mean['lead-2']}." in lab
@@ -92,7 +159,7 @@ def test_lab_7_tells_the_recorded_figures() -> None:
 
 
 def test_lab_7_tells_how_the_causal_model_was_made() -> None:
-    logs = [(RECORDED.parent / f"pretrain_{name}.jsonl").read_text(encoding="utf-8") for name in ("nano", "causal")]
+    logs = [(FOLDER / f"pretrain_{name}.jsonl").read_text(encoding="utf-8") for name in ("nano", "causal")]
     nano, causal = ([json.loads(line) for line in log.splitlines()] for log in logs)
     weights = load_file(ROOT / "data" / "models" / "causal" / "model.safetensors")
     assert round(causal[-1]["cpu_seconds"] / 60) == 7
@@ -105,8 +172,9 @@ def test_lab_7_tells_how_the_causal_model_was_made() -> None:
 
 def test_the_same_settings_have_the_same_figures_wherever_they_are_recorded() -> None:
     def rows(name: str) -> dict[object, dict[str, Any]]:
-        told = json.loads((RECORDED.parent / f"{name}.json").read_text(encoding="utf-8"))["rows"]
-        return {row.get("value", row["label"]): row for row in told}
+        return {row.get("value", row["label"]): row for row in read(name)["rows"]}
 
     assert rows("sweep_rank")[8]["rouge1_seeds"][0] == rows("lab_0")["lora"]["rouge1_seeds"][0]
+    for label in ("full", "lora", "lora rank=4 targets=all", "prompt-tuning"):
+        assert rows("family")[label]["rouge1_seeds"] == rows("compare_nano")[label]["rouge1_seeds"]
     assert rows("sweep_tokens")[20]["rouge1_seeds"] == rows("lab_4")["20 tokens, vocabulary"]["rouge1_seeds"]
