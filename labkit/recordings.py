@@ -1,7 +1,7 @@
 """Figures that were measured before and travel with labkit, to stand beside the reader's own."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.errors import LabError
@@ -24,8 +24,8 @@ class Recorded:
     """
 
     name: str
-    rows: list[dict[str, Any]]
-    environment: dict[str, Any]
+    rows: list[dict[str, Any]] = field(repr=False)
+    environment: dict[str, Any] = field(repr=False)
     dialogues: int
     steps: int
 

@@ -14,6 +14,10 @@ def test_tells_on_how_many_dialogues_and_after_how_many_steps() -> None:
     assert "steps" not in untrained
 
 
+def test_is_a_short_line_where_there_is_no_notebook() -> None:
+    assert repr(recorded("lab_1")) == "Recorded(name='lab_1', dialogues=500, steps=0)"
+
+
 def test_leaves_out_a_column_that_is_empty_and_says_what_was_cut() -> None:
     shown = recorded("lab_7")._repr_html_()
     assert "<th>training</th>" not in shown
