@@ -106,13 +106,8 @@ def cost_cells(row: dict[str, Any]) -> list[str]:
 def _training(row: dict[str, Any]) -> str:
     """How long it took; of recorded runs that did not have the machine to themselves, how long a step takes alone."""
     if "step_seconds" in row:
-        return f"{1000 * row['step_seconds']:.0f} ms a step"
+        return f"{1000 * row['step_seconds']:.0f} ms/step"
     return f"{row['train_seconds']:.0f} s" if row["train_seconds"] is not None else ""
-
-
-def forgetting_cell(row: dict[str, Any]) -> str:
-    """How many more of the pre-training's tasks are right than before, where that was recorded."""
-    return with_interval(row["forgetting"], row["forgetting_interval"], "+") if "forgetting" in row else ""
 
 
 QUALITY = ("", "ROUGE-1", "ROUGE-2", "ROUGE-L", "ROUGE-1 over base")
@@ -121,16 +116,24 @@ COST = ("", "trainable", "share", "training", "peak memory", "on disk")
 
 def html_table(rows: list[dict[str, Any]]) -> str:
     """A comparison as one HTML table, for a notebook; columns that nothing is known for are left out."""
-    lines: list[tuple[str, ...]] = [(*QUALITY, "earlier tasks", *COST[1:])]
-    lines += [(*quality_cells(row), forgetting_cell(row), *cost_cells(row)[1:]) for row in rows]
-    known = [column for column in zip(*lines, strict=True) if any(column[1:])]
-    head, *body = ([escape(text) for text in line] for line in zip(*known, strict=True))
+    lines: list[tuple[str, ...]] = [(*QUALITY, *COST[1:])]
+    lines += [(*quality_cells(row), *cost_cells(row)[1:]) for row in rows]
+    columns = list(zip(*lines, strict=True))
+    if any("forgetting" in row for row in rows):  # in the place of the gain, which the base's line tells, too
+        columns[len(QUALITY) - 1] = ("earlier tasks", *(_forgetting(row) for row in rows))
+    head, *body = ([escape(text) for text in line] for line in zip(*(c for c in columns if any(c[1:])), strict=True))
     cells = "".join(
-        "<tr>" + "".join(f'<td style="white-space: nowrap">{text}</td>' for text in line) + "</tr>" for line in body
+        f"<tr><td>{label}</td>" + "".join(f'<td style="white-space: nowrap">{text}</td>' for text in line) + "</tr>"
+        for label, *line in body
     )
     titles = "".join(f"<th>{text}</th>" for text in head)
     notes = "".join(f"<p>{escape(note)}</p>" for note in cut_notes(rows))
     return f"<table><thead><tr>{titles}</tr></thead><tbody>{cells}</tbody></table>{notes}"
+
+
+def _forgetting(row: dict[str, Any]) -> str:
+    """How many more of the pre-training's tasks are right than before."""
+    return with_interval(row["forgetting"], row["forgetting_interval"], "+") if "forgetting" in row else ""
 
 
 def cut_notes(rows: list[dict[str, Any]]) -> list[str]:

@@ -76,13 +76,13 @@ def plot_moved(told: Recording, where: str) -> Any:
 
     rows = [row for row in told["rows"] if "hidden" in row]
     moved = [[layer["change"] for layer in row["hidden"][where]] for row in rows]
-    layers = [f"{layer['stack']}<br>{layer['layer']}" for layer in rows[0]["hidden"][where]]
+    layers = [f"{each['stack']}<br>{each['layer'].replace(', ', '<br>')}" for each in rows[0]["hidden"][where]]
     figure = go.Figure()
     figure.add_heatmap(
         z=moved, x=layers, y=[row["label"] for row in rows], colorscale="Blues", zmin=0,
         text=moved, texttemplate="%{text:.2f}", colorbar={"title": "‖Δh‖ / ‖h‖"},
     )  # fmt: skip
-    figure.update_layout(height=120 + 24 * len(rows), yaxis={"autorange": "reversed"})
+    figure.update_layout(height=120 + 24 * len(rows), xaxis={"tickangle": 0}, yaxis={"autorange": "reversed"})
     return style(figure)
 
 
