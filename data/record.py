@@ -9,6 +9,7 @@ dialogues, how the baselines do, and the environment. Runs are kept in data/.rec
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Mapping
@@ -23,6 +24,8 @@ from labkit.runs import environment, write_json
 from labkit.training import set_dropout
 
 HERE = Path(__file__).parent
+# a process where glibc gives back at once what is freed, so that its peak is what it held, twice the same
+GIVING_BACK = os.environ | {"MALLOC_MMAP_THRESHOLD_": "1000000", "MALLOC_TRIM_THRESHOLD_": "1000000"}
 METHODS = (lk.FullFineTuning(), lk.LoRA(), lk.LoRA(rank=4, targets=("all",)), lk.PromptTuning())
 
 

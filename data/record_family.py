@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-from record import plain_rows, share, size, step_seconds, tell
+from record import GIVING_BACK, plain_rows, share, size, step_seconds, tell
 
 import labkit as lk
 from labkit.intervals import bootstrap, paired_difference
@@ -98,7 +98,8 @@ def peak(method: Method) -> None:
 def peaks() -> dict[str, int]:
     """The peak memory of each method in a process of its own, so that none is left over from another."""
     command = [sys.executable, __file__, "--peak"]
-    found = [subprocess.run([*command, str(i)], stdout=subprocess.PIPE, check=True) for i in range(len(METHODS))]
+    how: dict[str, Any] = {"stdout": subprocess.PIPE, "check": True, "env": GIVING_BACK}
+    found = [subprocess.run([*command, str(i)], **how) for i in range(len(METHODS))]
     return {method.label: int(each.stdout) for method, each in zip(METHODS, found, strict=True)}
 
 
