@@ -130,6 +130,7 @@ def main(seeds: int, index: int, parts: int) -> None:
                 line["ranks"] = [each["ranks"] for each in told]
         rows.append(line)
     found = {"rows": rows, "latency_merged": seconds["lora, merged"], **size(table)}
+    found["tasks_right"] = float(np.mean(told[0]["base"]))  # before any training
     found |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
     write_json(HERE / "recorded" / "family.json", found, indent=None)
 

@@ -6,6 +6,7 @@ from labkit.costs.activations import Step
 from labkit.errors import LabError
 from labkit.methods import METHODS, Bottleneck, LoRA, PrefixTuning, PromptTuning, Selective
 from labkit.widgets.budget import MODELS, Budget
+from labkit.widgets.dials import NONE
 
 
 def bars(panel: Budget) -> Any:
@@ -146,10 +147,23 @@ def test_every_dial_reaches_the_method(name: str) -> None:
     for dial in DIALS[name]:
         before = getattr(panel.dials.method, dial)
         options = [value for _, value in getattr(panel.dials._dials[dial], "options", ())]
-        turned = next((value for value in options if value != before), None) if options else before + 1
+        turned = next(value for value in options if value not in (before, NONE)) if options else before + 1
         panel.dials.turn(**{dial: turned})
         assert getattr(panel.dials.method, dial) == turned != before
         panel.dials.turn(**{dial: before})
+
+
+@pytest.mark.parametrize(("name", "dial"), [("lora", "bits"), ("adalora", "start"), ("prefix-tuning", "mlp")])
+def test_a_dial_that_is_not_set_shows_so_and_does_again_after_it_was(name: str, dial: str) -> None:
+    panel = Budget("google/flan-t5-base", METHODS[name]())
+    shown = panel.dials._dials[dial]
+    first = shown.label
+    assert first
+    panel.dials.turn(**{dial: shown.options[1][1]})
+    assert shown.label != first
+    panel.dials.turn(**{dial: None})
+    assert shown.label == first
+    assert getattr(panel.dials.method, dial) is None
 
 
 def test_a_value_that_no_dial_has_is_kept() -> None:

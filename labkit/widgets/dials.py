@@ -50,6 +50,9 @@ LABELS = {  # of fields that are called otherwise
 }
 
 
+NONE = "none"  # ipywidgets takes None for a list in which nothing is chosen
+
+
 class MethodDials(widgets.HBox):  # type: ignore[misc]
     """A list of methods, and the dials of the chosen one.
 
@@ -82,7 +85,7 @@ class MethodDials(widgets.HBox):  # type: ignore[misc]
     def turn(self, **dials: Any) -> None:
         """Turn dials by their names."""
         for name, value in dials.items():
-            self._dials[name].value = value
+            self._dials[name].value = NONE if value is None else value
 
     def _freeze(self, change: Any) -> None:
         for each in (self._name, *self._dials.values()):
@@ -104,9 +107,12 @@ class MethodDials(widgets.HBox):  # type: ignore[misc]
             pairs = [option if isinstance(option, tuple) else (option, option) for option in options]
             if value not in [known for _, known in pairs]:
                 pairs.append((str(value), value))
-            return choice(LABELS.get(field.name, field.name), pairs, value, lambda _: self._changed())
+            listed = [(text, NONE if known is None else known) for text, known in pairs]
+            label, shown = LABELS.get(field.name, field.name), NONE if value is None else value
+            return choice(label, listed, shown, lambda _: self._changed())
         return None  # a dial for a notebook's cell
 
 
 def _value(dial: Any) -> Any:
-    return dial.number if isinstance(dial, Dial) else dial.value
+    value = dial.number if isinstance(dial, Dial) else dial.value
+    return None if value == NONE else value
