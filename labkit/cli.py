@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from labkit import options as opt
 from labkit.errors import LabError
@@ -24,7 +24,7 @@ from labkit.terminal import print_comparison
 from labkit.training import Training
 
 app = typer.Typer(
-    help="Fine-tune a small T5 on dialogue summarization in full, with LoRA and with soft prompts, and compare.\n\n"
+    help="Fine-tune a small T5 on dialogue summarization in full, with LoRA, adapters or soft prompts, and compare.\n\n"
     "Start with `labkit compare`: it needs no network and no GPU, and takes some minutes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -243,7 +243,8 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
     if not found:
         shown.print(f"There are no runs in {out}: `labkit compare` makes some.")
         return
-    table = Table("run", "method", "model", "data", "seed", "steps", "rows", "ROUGE-1", "turned")
+    names = Column("run", no_wrap=True, min_width=max(len(Path(row["run"]).name) for row in found))  # to be copied
+    table = Table(names, "method", "model", "data", "seed", "steps", "rows", "ROUGE-1", "turned")
     for row in found:
         score = f"{row['rouge1']:.3f}" if row["finished"] else "not finished"
         told = (

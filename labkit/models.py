@@ -38,6 +38,10 @@ class Model:
     precision: str = "fp32"
     method: Any = None
 
+    def __repr__(self) -> str:
+        """Its name and what is attached to it; the network itself would fill pages."""
+        return f'Model("{self.name}"{f", {self.method.label}" if self.method else ""}, {self.precision}, {self.device})'
+
     @property
     def device(self) -> str:
         """Where the weights are: "cpu", "cuda:0", ..."""

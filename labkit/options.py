@@ -15,7 +15,9 @@ from labkit.training import Training
 
 NAMES = ", ".join(METHODS)
 
-Model = Annotated[str, typer.Option(help="nano, google/flan-t5-small to -xxl, another Hub id, or a folder.")]
+Model = Annotated[
+    str, typer.Option(help="nano, google/flan-t5-small to -xxl, a folder, or a Hub id that was loaded before.")
+]
 BaseModel = Annotated[str | None, typer.Option("--model", help="A base model; nano unless given.")]
 Data = Annotated[
     str, typer.Option(help="nano, handwritten, knkarthick/dialogsum, a csv, jsonl or parquet file, or a folder.")

@@ -79,7 +79,7 @@ def plot_moved(told: Recording, where: str) -> Any:
     layers = [f"{each['stack']}<br>{each['layer'].replace(', ', '<br>')}" for each in rows[0]["hidden"][where]]
     figure = go.Figure()
     figure.add_heatmap(
-        z=moved, x=layers, y=[row["label"] for row in rows], colorscale="Blues", zmin=0,
+        z=moved, x=layers, y=[row["label"] for row in rows], colorscale="Blues", zmin=0, zmax=1.1,
         text=moved, texttemplate="%{text:.2f}", colorbar={"title": "‖Δh‖ / ‖h‖"},
     )  # fmt: skip
     figure.update_layout(height=120 + 24 * len(rows), xaxis={"tickangle": 0}, yaxis={"autorange": "reversed"})

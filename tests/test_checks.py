@@ -40,6 +40,10 @@ def test_what_is_no_number_gets_the_hint_instead_of_a_traceback(value: Any) -> N
     assert found.text.endswith("is no number, x is one: count again.")
 
 
+def test_a_hint_that_asks_ends_as_it_does() -> None:
+    assert check("x", 4, 3, [], "what is x?").text == "4 is too high for x: what is x?"
+
+
 def test_the_html_escapes_what_the_learner_gave() -> None:
     html = check("x", "<img onerror=a()>", 3, [], "count")._repr_html_()
     assert "Not yet:" in html

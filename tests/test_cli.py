@@ -185,6 +185,8 @@ def test_lists_runs_the_newest_first(say: Say, stored: Path, tiny: Model) -> Non
     assert found[0]["model"] == tiny.name
     assert found[0]["data"] == "meetings"
     assert all(run["finished"] for run in found)
+    shown = say("runs", "--out", str(stored)).out
+    assert all(Path(run["run"]).name in shown for run in found)  # whole, to be copied, on 80 columns
     assert one_object(say("runs", "--json")) == {"runs": []}
 
 

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 
 from labkit import models, paths
 from labkit.errors import LabError
+from labkit.methods import LoRA, attach
 from labkit.models import Model, load_model, revision_of
 from labkit.parameters import count_parameters
 from labkit.paths import DATA
@@ -263,3 +264,8 @@ def test_nano_loads_without_a_network_with_t5s_special_tokens_and_a_head_of_its_
     assert ids == (0, 1, 2)
     assert (model.net.config.pad_token_id, model.net.config.eos_token_id) == (0, 1)
     assert not torch.equal(model.net.lm_head.weight, model.net.shared.weight)
+
+
+def test_a_model_is_shown_by_its_name_and_what_is_attached(tiny: Model) -> None:
+    assert repr(tiny) == f'Model("{tiny.name}", fp32, cpu)'
+    assert repr(attach(tiny, LoRA(rank=2))) == f'Model("{tiny.name}", lora rank=2, fp32, cpu)'

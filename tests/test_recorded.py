@@ -8,6 +8,8 @@ import pytest
 from safetensors.torch import load_file
 from show_recorded import ROOT, picture, readme
 
+from labkit.costs.budget import base_bytes, predict_memory
+from labkit.methods import LoRA
 from labkit.parameters import shape_of
 from labkit.recordings import FOLDER, read
 
@@ -99,7 +101,7 @@ def test_lab_5_tells_what_was_recorded_of_the_family() -> None:
     for label in ("lora rslora=True", "lora dora=True", "lora init=pissa", "lora bits=8", "adalora", "bottleneck"):
         low, high = rows[label]["rouge1_to_lora_interval"]
         assert low < 0 < high
-    assert f"a little above LoRA: {beside('bottleneck place=parallel', 'lora')}" in lab
+    assert f"a little above it: {beside('bottleneck place=parallel', 'lora')}" in lab
     order = sorted((label for label in rows if rows[label]["trainable"]), key=lambda label: rows[label]["rouge1"])
     assert set(order[:4]) == {"p-tuning", "prompt-tuning", "multitask-prompt-tuning", "llama-adapter"}
     assert f"3,264 of layer norms bring {shown('layer-norm', 'rouge1')}, 3,840 of a prompt" in lab
@@ -129,8 +131,46 @@ def test_lab_5_tells_how_far_the_family_moves_h() -> None:
     assert np.median(list(ends["dialogues"].values())) == pytest.approx(0.93, abs=0.01)
     there, here = (f"{ends[where]['prompt-tuning']:.2f}".lstrip("0") for where in ("tasks", "dialogues"))
     assert f"prompt tuning: {there} there, {here} here" in lab
-    assert min(ends["tasks"], key=lambda label: ends["tasks"][label]) == "layer-norm"
-    assert f"on the questions, {ends['tasks']['layer-norm']:.2f}".replace("0.", ".") in lab
+    less = {label for label in rows if ends["dialogues"][label] - ends["tasks"][label] > 0.095}
+    assert less == {"layer-norm", "adalora"}
+    assert set(sorted(rows, key=lambda label: -rows[label]["forgetting"])[:2]) == less
+
+
+def test_lab_5_tells_how_long_a_summary_takes() -> None:
+    lab, told = prose("05_the_peft_family"), read("family")
+    wait = {row["label"]: f"{1000 * row['latency']:.0f}" for row in told["rows"] if row["latency"]}
+    labels = ("base", "lora", "lora rank=4 targets=all", "lora dora=True", "lora bits=8", "prompt-tuning")
+    said = "takes {} ms with the base, {} with LoRA, {} on all layers, {} with DoRA, {} over 8 bits, and {} with prompt"
+    assert said.format(*(wait[label] for label in labels)) in lab
+    assert f"by merging ({1000 * told['latency_merged']:.0f})" in lab
+
+
+def test_lab_5_tells_what_8_bits_save_and_cost() -> None:
+    lab, told = prose("05_the_peft_family"), read("quantized")
+    means = [f"{row['rouge1']:.3f}".lstrip("0") for row in told["rows"][2:]]
+    (gap,) = (each for each in told["differences"] if (each["label"], each["against"]) == ("lora bits=8", "lora"))
+    ends = [f"{each:+.3f}".replace("0.", ".", 1) for each in (gap["rouge1"], *gap["interval"])]
+    assert not gap["real"]
+    assert "LoRA has {} and over 8 bits {}; the difference, {} [{}, {}], holds zero".format(*means, *ends) in lab
+    full, few = (f"{each['peak_mib']:,}" for each in told["random_weights_memory_only"]["shapes"][2:])
+    assert f"takes {full} MiB in its process while LoRA is trained, and {few} over 8 bits" in lab
+
+
+def test_the_recorded_weights_in_8_bits_take_what_was_predicted() -> None:
+    told = read("quantized")
+    base = {bits: sum(base_bytes(shape_of("nano"), LoRA(bits=bits)).values()) for bits in (None, 8)}
+    assert told["weight_bytes"] == {"fp32": base[None], "bf16": base[None] // 2, "8 bits": base[8]}
+    for each in told["random_weights_memory_only"]["shapes"]:
+        assert each["weight_bytes"] == predict_memory(each["shape"], LoRA(bits=each["bits"])).weights
+
+
+def test_8_bits_save_in_a_process_what_they_save_of_the_weights() -> None:
+    shapes = read("quantized")["random_weights_memory_only"]["shapes"]
+    for full, few in zip(shapes[::2], shapes[1::2], strict=True):
+        assert (full["bits"], few["bits"], full["shape"]) == (None, 8, few["shape"])
+        saved = (full["weight_bytes"] - few["weight_bytes"]) / 2**20
+        assert full["before_mib"] - few["before_mib"] == pytest.approx(saved, rel=0.1)
+        assert full["peak_mib"] - few["peak_mib"] == pytest.approx(saved, rel=0.1)
 
 
 def test_lab_7_tells_the_recorded_figures() -> None:

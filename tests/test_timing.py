@@ -80,6 +80,7 @@ def test_seconds_are_those_of_one_summary(tiny: Model, calls: list[Model]) -> No
     ("changed", "why"),
     [
         ({"dialogues": []}, "there is nothing to time: give one model and one dialogue or more"),
+        ({"dialogues": "#Person1#: Hi."}, "dialogues is one text: give a list of them"),
         ({"models": {}}, "there is nothing to time: give one model and one dialogue or more"),
         ({"repeats": 0}, "repeats is 0: use 1 or more"),
         ({"tokens": 0}, "tokens is 0: use 1 or more"),

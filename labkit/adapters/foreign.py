@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from labkit.errors import LabError
 from labkit.methods import AdaLoRA, Method, attach, restore
 from labkit.methods.configs import matched, read_method
-from labkit.models import Model
+from labkit.models import Model, quiet
 from labkit.parameters import shape_of_net
 from labkit.runs import write_json
 
@@ -103,9 +103,10 @@ def _first_half(folder: Path, config: dict[str, Any], fresh: Path) -> Path:
 
 def _with_defaults(config: dict[str, Any], folder: Path) -> dict[str, Any]:
     """A config with peft's defaults for what it does not say, as older releases wrote less."""
-    from peft import PeftConfig
+    with quiet():  # what peft imports complains of what is not there
+        from peft import PeftConfig
 
-    import labkit.tuners.all  # noqa: F401  so that peft knows our methods by their names
+        import labkit.tuners.all  # noqa: F401  so that peft knows our methods by their names
 
     try:
         return dict(PeftConfig.from_peft_type(**config).to_dict())

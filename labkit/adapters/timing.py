@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from labkit.errors import LabError
-from labkit.generation import eval_mode
+from labkit.generation import check_dialogues, eval_mode
 from labkit.models import Model
 from labkit.prompts import encode_prompts
 
@@ -30,8 +30,9 @@ def latency(
         A row a model with label, and seconds a summary: median, and the quartiles low and high over the repeats.
 
     Raises:
-        LabError: There is nothing to time, or a number is below 1.
+        LabError: There is nothing to time, or one text in the place of a list, or a number is below 1.
     """
+    check_dialogues(dialogues)
     if not models or not dialogues:
         raise LabError("there is nothing to time: give one model and one dialogue or more")
     for name, value in (("repeats", repeats), ("tokens", tokens)):

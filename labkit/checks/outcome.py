@@ -52,7 +52,7 @@ def check(
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
-        return Check(False, f"{str(given)[:40]!r} is no number, {name} is one: {hint}.")
+        return Check(False, f"{str(given)[:40]!r} is no number, {name} is one: {_ended(hint)}")
     if number == 0 != wanted:
         return Check(False, f"{name} is still 0: put your answer into the cell above.")
     if math.isclose(number, wanted, rel_tol=tolerance):
@@ -60,4 +60,8 @@ def check(
     for value, said in mistakes:
         if math.isclose(number, value, rel_tol=tolerance):
             return Check(False, f"{number:,.10g} is not {name}: {said}.")
-    return Check(False, f"{number:,.10g} is too {'high' if number > wanted else 'low'} for {name}: {hint}.")
+    return Check(False, f"{number:,.10g} is too {'high' if number > wanted else 'low'} for {name}: {_ended(hint)}")
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("?") else f"{text}."
