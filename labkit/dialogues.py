@@ -2,6 +2,7 @@
 
 rows ----------> columns renamed --> rows of one dialogue --> train / validation / test:
 (labkit.tables)  and checked         joined: 1+ summaries     given, or 80/10/10 by dialogue
+                 (labkit.joining)
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from labkit.errors import LabError
+from labkit.joining import divide, group, quoted, rename
 from labkit.paths import DATA
 from labkit.tables import READERS, SPLITS, Rows, read_file, read_folder, read_hub, reader_of
 
@@ -91,7 +92,7 @@ class Dialogues:
             LabError: if the dialogues have no column of action items.
         """
         if "actions" not in self.train.column_names:
-            raise LabError(f'"{self.name}" has no action items: use one of {_quoted(EMBEDDED)}, which have')
+            raise LabError(f'"{self.name}" has no action items: use one of {quoted(EMBEDDED)}, which have')
         return Dialogues(f"{self.name} (actions)", *(_with_actions(getattr(self, split)) for split in SPLITS))
 
     def with_task(self, other: Dialogues) -> Dialogues:
@@ -139,7 +140,7 @@ def load_dialogues(
     """
     columns = columns or {}
     if unknown := set(columns) - set(COLUMNS):
-        raise LabError(f"columns maps {_quoted(sorted(unknown))}, which labkit does not use: map {_quoted(COLUMNS)}")
+        raise LabError(f"columns maps {quoted(sorted(unknown))}, which labkit does not use: map {quoted(COLUMNS)}")
     if source in EMBEDDED:
         if columns:
             raise LabError(f"the embedded {source} has its columns already: leave columns out")
@@ -150,12 +151,12 @@ def load_dialogues(
     parts = {}
     for split, table in tables.items():
         where = f'"{name}"' if len(tables) == 1 else f'"{name}" ({split})'
-        parts[split] = _group(_rename(table, columns, where), where)
+        parts[split] = group(rename(table, columns, where), where)
     if set(parts) == {"train"}:
-        parts = _split(parts["train"], seed, name)
+        parts = divide(parts["train"], seed, name)
     if missing := set(SPLITS) - set(parts):
         raise LabError(
-            f'"{name}" has the splits {_quoted(parts)} but not {_quoted(sorted(missing))}: '
+            f'"{name}" has the splits {quoted(parts)} but not {quoted(sorted(missing))}: '
             "give train, validation and test, or train alone, which is then split 80/10/10"
         )
     return Dialogues(name, *(_dataset(split, parts[split]) for split in SPLITS))
@@ -217,80 +218,9 @@ def _read(source: str, path: Path) -> dict[str, Rows]:
     if re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", source):
         return read_hub(source)
     raise LabError(
-        f'unknown dialogues "{source}": use {_quoted(EMBEDDED)} (embedded), a Hub dataset as "owner/name", '
+        f'unknown dialogues "{source}": use {quoted(EMBEDDED)} (embedded), a Hub dataset as "owner/name", '
         f"a file ({', '.join(READERS)}), or a folder with train, validation and test files"
     )
-
-
-def _rename(table: Rows, columns: Mapping[str, str], where: str) -> Rows:
-    """Bring a table to the columns id, dialogue, summaries and topic, and check that no text is missing."""
-    there = dict.fromkeys(column for row in table for column in row)
-    many = "summaries" in columns or ("summaries" in there and "summary" not in columns)
-    summary = "summaries" if many else "summary"
-    for ours, column in {"dialogue": "dialogue", summary: summary, **columns}.items() if table else ():
-        if column not in there:
-            raise LabError(
-                f'{where} lacks the column "{column}", it has {_quoted(there)}: '
-                f'say which one it is with columns={{"{ours}": ...}} or --columns {ours}=...'
-            )
-    theirs = {ours: columns.get(ours, ours) for ours in ("id", "dialogue", "topic")} | {
-        "summaries": columns.get(summary, summary)
-    }
-    rows = [
-        {ours: row.get(column) for ours, column in theirs.items()} | {"number": number}
-        for number, row in enumerate(table, start=1)
-    ]
-    for ours in ("dialogue", "summaries"):
-        bad = [row["number"] for row in rows if not _all_text(row[ours], ours == "summaries")]
-        if bad:
-            raise LabError(
-                f'{where}: "{theirs[ours]}" is empty or not text in {len(bad)} of {len(rows)} rows, '
-                f"first in row {bad[0]}: fill or remove them"
-            )
-    return rows
-
-
-def _group(rows: Rows, where: str) -> Rows:
-    """Join the rows of one dialogue, in order, and check that one id belongs to one dialogue."""
-    for row in rows:
-        row["dialogue"] = row["dialogue"].replace("\r\n", "\n")
-        row["id"] = "" if row["id"] is None else str(row["id"])
-    # A last number counts the references of a dialogue only where all ids that are alike but for it share one.
-    shared: dict[str, set[str]] = {}
-    for row in rows:
-        shared.setdefault(_stem(row["id"]), set()).add(row["dialogue"])
-    groups: dict[tuple[str, str], dict[str, Any]] = {}
-    first: dict[str, tuple[str, int]] = {}
-    for row in rows:
-        stem = _stem(row["id"])
-        key = stem if len(shared[stem]) == 1 else row["id"]
-        dialogue, number = first.setdefault(key, (row["dialogue"], row["number"]))
-        if key and dialogue != row["dialogue"]:
-            raise LabError(
-                f'{where}: the id "{key}" belongs to two different dialogues, in rows {number} and {row["number"]}: '
-                "give each dialogue an id of its own"
-            )
-        group = groups.setdefault((key, row["dialogue"]), {**row, "id": key, "summaries": []})
-        group["summaries"] += row["summaries"] if isinstance(row["summaries"], list) else [row["summaries"]]
-    return list(groups.values())
-
-
-def _stem(identity: str) -> str:
-    """The id without the number of the reference: test_0 of test_0_2, but train_0 of train_0."""
-    numbered = re.fullmatch(r"(.*_\d+)_\d+", identity)
-    return numbered[1] if numbered else identity
-
-
-def _split(rows: Rows, seed: int, name: str) -> dict[str, Rows]:
-    """Split 80/10/10 so that rows with the same dialogue stay together, at least one dialogue in each part."""
-    dialogues = list(dict.fromkeys(row["dialogue"] for row in rows))
-    if len(dialogues) < 3:
-        raise LabError(f'"{name}" has {len(dialogues)} different dialogues, too few to split in three: give 3 or more')
-    random.Random(seed).shuffle(dialogues)
-    tenth = max(1, len(dialogues) // 10)
-    part = dict.fromkeys(dialogues, "train")
-    part.update(dict.fromkeys(dialogues[:tenth], "test") | dict.fromkeys(dialogues[tenth : 2 * tenth], "validation"))
-    return {split: [row for row in rows if part[row["dialogue"]] == split] for split in SPLITS}
 
 
 def _dataset(split: str, rows: Rows) -> Dataset:
@@ -306,15 +236,3 @@ def _dataset(split: str, rows: Rows) -> Dataset:
         },
         features=Features(id=text, dialogue=text, summaries=[text], topic=text),
     )
-
-
-def _all_text(value: object, many: bool) -> bool:
-    """Whether a text, or with `many` each of one or more, has something in it and can be written as UTF-8."""
-    texts = value if many and isinstance(value, list) else [value]
-    return bool(texts) and all(
-        isinstance(text, str) and text.strip() and text == text.encode(errors="ignore").decode() for text in texts
-    )
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
