@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from labkit.errors import LabError
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY, encode_prompts
 from labkit.tasks import Task
@@ -31,14 +30,9 @@ def encode_rows(model: Model, rows: Any) -> tuple[list[dict[str, Any]], int]:
         {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": [*label[:-1][: LONGEST_SUMMARY - 1], label[-1]]}
         for ids, label in zip(prompts.ids, labels, strict=True)
     ]
-    if (tasks := getattr(model.method, "tasks", 1)) > 1:
-        numbers = rows["task"] if "task" in rows.column_names else [0]
-        if max(numbers) + 1 != tasks:
-            raise LabError(
-                f"{model.method.label} learns {tasks} tasks, and the rows are of {max(numbers) + 1}: "
-                "join as many with data.with_task(data.action_items())"
-            )
-        encoded = [row | {"task_ids": number} for row, number in zip(encoded, numbers, strict=True)]
+    if getattr(model.method, "tasks", 1) > 1:
+        model.method.check_rows(rows)
+        encoded = [row | {"task_ids": number} for row, number in zip(encoded, rows["task"], strict=True)]
     return encoded, cut
 
 

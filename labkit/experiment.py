@@ -73,6 +73,7 @@ class Experiment:
         if self.methods and not (len(self.data.train) and len(self.data.validation)):
             raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
         for method in self.methods:
+            method.check_rows(self.data.train)
             method.check_machine(self.model.device if isinstance(self.model, Model) else self._asked[0])
         if isinstance(self.model, Model):
             _ = self.base

@@ -28,7 +28,7 @@ def open_run(
     Example:
         >>> summarize(open_run(table["lora"].runs[0]), ["#Person1#: Are you coming?"])
     """
-    run = run if isinstance(run, Run) else Run.open(run)
+    run = Run.open(run)
     dials = run.config.get("method")
     if not {"model", "loaded"} <= run.config.keys() or (dials and not run.trained):
         raise LabError(f"{run.folder} holds no trained weights: name a run that compare or train finished")

@@ -40,12 +40,18 @@ class Run:
         return cls(root / f"{name}-{hashlib.sha256(text.encode()).hexdigest()[:10]}")
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
-        """The run in a folder.
+    def open(cls, folder: "Run | str | Path") -> "Run":
+        """The run in a folder; a run is given back as it is.
 
         Raises:
-            LabError: The folder is missing or is not a run.
+            LabError: The folder is missing or is not a run, or what is given is no folder.
         """
+        if isinstance(folder, Run):
+            return folder
+        if not isinstance(folder, str | Path):
+            raise LabError(
+                f"{str(folder)[:40]!r} is no run: give one of a table, such as table['lora'].runs[0], or its folder"
+            )
         run = cls(Path(folder))
         if not run.folder.is_dir():
             raise LabError(f"there is no folder {folder}: `labkit runs` lists the runs there are")

@@ -299,6 +299,13 @@ def test_refuses_a_line_of_a_comparison_that_was_never_trained(tiny: Model, tmp_
         together(tiny, {"a": run})
 
 
+def test_refuses_runs_without_names_and_a_model_in_the_place_of_a_run(tiny: Model) -> None:
+    with pytest.raises(LabError, match="runs have no names here: give each one"):
+        together(tiny, [tiny])  # type: ignore[arg-type]
+    with pytest.raises(LabError, match="is no run: give one of a table"):
+        together(tiny, {"a": tiny})  # type: ignore[dict-item]
+
+
 def test_the_tasks_of_one_run_are_adapters_of_their_own(
     tiny: Model, tiny_data: Dialogues, dialogues: list[str], tmp_path: Path
 ) -> None:

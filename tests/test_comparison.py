@@ -19,7 +19,7 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.evaluation import Evaluation, evaluate
 from labkit.generation import summarize
-from labkit.methods import FullFineTuning, LoRA, Method, PromptTuning, attach
+from labkit.methods import FullFineTuning, LoRA, Method, MultitaskPromptTuning, PromptTuning, attach
 from labkit.models import Model
 from labkit.opening import open_run
 from labkit.parameters import shape_of
@@ -263,6 +263,10 @@ def test_escapes_what_it_shows_in_a_notebook(table: Comparison) -> None:
         ({"evaluation": Evaluation(rows=1)}, "too few test rows for an interval, 1 of tiny"),
         ({"device": "tpu"}, "device 'tpu' is not on this machine"),
         ({"precision": "fp16"}, "unknown precision 'fp16'"),
+        (
+            {"methods": [MultitaskPromptTuning(tokens=5, tasks=2)]},
+            "learns 2 tasks, and the rows are of 1",
+        ),
         ({"head": {"train": 0}}, "tiny has no train or no validation rows"),
         ({"head": {"test": 0}}, "too few test rows for an interval, 0 of tiny"),
     ],

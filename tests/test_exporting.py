@@ -11,7 +11,16 @@ from labkit.adapters.cards import public_name
 from labkit.adapters.exporting import export
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
-from labkit.methods import Bottleneck, FullFineTuning, LlamaAdapter, LoRA, Method, MultitaskPromptTuning, PromptTuning
+from labkit.methods import (
+    AdaLoRA,
+    Bottleneck,
+    FullFineTuning,
+    LlamaAdapter,
+    LoRA,
+    Method,
+    MultitaskPromptTuning,
+    PromptTuning,
+)
 from labkit.models import Model
 from labkit.runs import Run
 
@@ -134,6 +143,7 @@ def test_the_card_of_a_hub_model_names_it_with_its_revision(run: Run, tmp_path: 
     [
         (Bottleneck(), "`bottleneck.py` in this folder adds the method to peft; it is a program, so read it before"),
         (LlamaAdapter(), "there it was for LLaMA, which is a decoder alone"),
+        (AdaLoRA(rank=2), "Its trained numbers are counted before ranks were cut"),
         (MultitaskPromptTuning(tokens=5, tasks=3), "the task of each dialogue, a number below 3"),
     ],
     ids=lambda value: getattr(value, "label", None),

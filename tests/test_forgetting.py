@@ -1,6 +1,7 @@
 """What a model forgot: counted to the letter, paired with the base, with intervals."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from labkit.inside.forgetting import GUESS, Forgetting, forgetting
 from labkit.intervals import bootstrap
 from labkit.methods import FullFineTuning, PromptTuning, attach
 from labkit.models import Model
+from labkit.runs import Run
 from labkit.tasks import Task
 
 LINES = ("Hello Anna", "we meet on Monday", "Bring the tea", "Ben will bring coffee", "Thanks Dan", "Bye")
@@ -125,6 +127,8 @@ def test_what_cannot_be_measured_is_refused_in_one_line(tiny: Model, tasks: list
     for taken in ("base", GUESS):
         with pytest.raises(LabError, match=f"a model is named '{taken}', as what it is compared with: give it another"):
             forgetting(tiny, {taken: tiny}, tasks)
+    with pytest.raises(LabError, match=r"lora is no model: open a run with open_run\(run\) first"):
+        forgetting(tiny, {"lora": Run(Path("here"))}, tasks)  # type: ignore[dict-item]
     for few in ([], tasks[:1], tasks[:7]):
         with pytest.raises(LabError, match="too few tasks for an interval: give 2 or more of each kind"):
             forgetting(tiny, {}, few)

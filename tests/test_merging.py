@@ -152,8 +152,8 @@ def test_weights_that_are_no_numbers_are_refused(tiny: Model) -> None:
 @pytest.mark.parametrize(
     ("method", "why"),
     [
-        (None, "tiny cannot be merged, it is one plain network already: merge a model with LoRA"),
-        (FullFineTuning(), "full cannot be merged, it is one plain network already: merge"),
+        (None, "tiny cannot be merged, it is one plain network already: use it as it is"),
+        (FullFineTuning(), "full cannot be merged, it is one plain network already: use it"),
         (Bottleneck(width=4), "bottleneck width=4 cannot be merged, the bend between its matrices is no change of a w"),
         (
             PromptTuning(tokens=5),

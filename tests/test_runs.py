@@ -74,6 +74,13 @@ def test_refuses_to_open_a_folder_that_is_missing(tmp_path: Path) -> None:
         Run.open(tmp_path / "none")
 
 
+def test_a_run_is_opened_as_it_is_and_what_is_neither_run_nor_folder_is_refused(tmp_path: Path) -> None:
+    run = started(tmp_path)
+    assert Run.open(run) is run
+    with pytest.raises(LabError, match=r"^'7' is no run: give one of a table, such as table\['lora'\]\.runs\[0\]"):
+        Run.open(7)  # type: ignore[arg-type]
+
+
 def test_refuses_to_open_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(LabError, match=r"no run, it has no config\.json"):
         Run.open(tmp_path)

@@ -83,7 +83,10 @@ print(tokenizer.decode(out[0], skip_special_tokens=True).strip())"""
 
 ALONE = "`{tuner}.py` in this folder adds the method to peft; it is a program, so read it before you run it. "
 NOTES = {
-    "adalora": "What plain peft 0.21 loads of it writes, but gives no loss. ",
+    "adalora": (
+        "Its trained numbers are counted before ranks were cut; the file holds what is left. "
+        "What plain peft 0.21 loads of it writes, but gives no loss. "
+    ),
     "bottleneck": "peft has no bottleneck adapters. ",
     "prefix-tuning": "peft's own prefix tuning is another one, in the decoder only. ",
     "llama-adapter": (

@@ -6,6 +6,7 @@ w1 B1 A1 x + w2 B2 A2 x  =  [w1 B1 | w2 B2] [A1] x        one LoRA, whose rank i
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from labkit.errors import LabError
 from labkit.methods import LoRA, attach
@@ -14,13 +15,13 @@ from labkit.opening import open_run
 from labkit.runs import Run
 
 
-def combine(base: Model, parts: Sequence[tuple[Run, float]]) -> Model:
+def combine(base: Model, parts: Sequence[tuple[Run | str | Path, float]]) -> Model:
     """Put the weighted sum of the changes that LoRAs learned on a copy of their base.
 
     Args:
         base: The model that all of them were trained from; it is left as it was.
-        parts: Runs of LoRA with the same targets and layers, each with its weight: 1 is what was learned, 0.5 half of
-            it, and -1 takes it away from the base.
+        parts: Runs of LoRA with the same targets and layers, or their folders, each with its weight: 1 is what was
+            learned, 0.5 half of it, and -1 takes it away from the base.
 
     Returns:
         A model with one LoRA, which does exactly that, over the base in full precision; `merge` takes it as any other.

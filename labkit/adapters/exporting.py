@@ -20,11 +20,11 @@ WEIGHTS = (".safetensors", ".model")  # and no pickles, such as Trainer's traini
 NAMES = ("base_model_name_or_path", "tokenizer_name_or_path", "name_or_path", "_name_or_path")
 
 
-def export(run: Run, folder: str | Path, base: Run | None = None, lead: Run | None = None) -> Path:
+def export(run: Run | str | Path, folder: str | Path, base: Run | None = None, lead: Run | None = None) -> Path:
     """Copy what a run trained, in peft's or transformers' own format, and write a model card beside it.
 
     Args:
-        run: A finished run of any method.
+        run: A finished run of any method, or its folder.
         folder: A folder that is not there yet, or is empty.
         base: The run of the untouched base on the same test rows, for the card.
         lead: The run that copies the first two turns of the same test rows, for the card.
@@ -39,7 +39,7 @@ def export(run: Run, folder: str | Path, base: Run | None = None, lead: Run | No
     Example:
         >>> export(table["lora"].runs[0], "my_adapter", base=table["base"].runs[0], lead=table["lead-2"].runs[0])
     """
-    folder = Path(folder).resolve()
+    run, folder = Run.open(run), Path(folder).resolve()
     if not run.trained:
         raise LabError(
             f"{run.folder} holds no trained weights: export a run of a method that compare or train finished"

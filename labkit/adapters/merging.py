@@ -49,7 +49,9 @@ def merge(model: Model, base: Model | None = None) -> Model:
     """
     if why := (model.method or FullFineTuning).unmergeable:
         label = model.method.label if model.method else model.name
-        raise LabError(f"{label} cannot be merged, {why}: merge a model with LoRA")
+        alone = isinstance(model.method, FullFineTuning | None)
+        instead = "use it as it is" if alone else "keep it beside its base, or train LoRA, which can be merged"
+        raise LabError(f"{label} cannot be merged, {why}: {instead}")
     if bits := getattr(model.method, "bits", None):
         if base is None:
             raise LabError(

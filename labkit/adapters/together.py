@@ -6,6 +6,7 @@ dialogue 3  "base"       --+                   +--
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from labkit.adapters.several import BASE, Adapters
@@ -16,13 +17,14 @@ from labkit.opening import open_run
 from labkit.runs import Run
 
 
-def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | None = None) -> Adapters:
+def together(base: Model, runs: Mapping[str, Run | str | Path], tasks: Mapping[str, int] | None = None) -> Adapters:
     """Load the adapters of several runs onto one copy of their base.
 
     Args:
         base: The model that all of them were trained from; it is left as it was.
-        runs: A name for each adapter, such as its task, to its run: all of one method, with any dials. Prompt tuning,
-            P-tuning and multitask prompt tuning go together, since all of them are plain soft prompts in the end.
+        runs: A name for each adapter, such as its task, to its run or that run's folder: all of one method, with any
+            dials. Prompt tuning, P-tuning and multitask prompt tuning go together, since all of them are plain soft
+            prompts in the end.
         tasks: Which of the tasks of multitask prompt tuning an adapter is for, by its name; the first unless given.
 
     Returns:
@@ -36,6 +38,8 @@ def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | No
         >>> both = together(base, {"summaries": run, "actions": other})
         >>> both.summarize([dialogue] * 3, ["summaries", "actions", "base"])
     """
+    if not isinstance(runs, Mapping):
+        raise LabError("runs have no names here: give each one, such as {'summaries': run}")
     if not runs or BASE in runs:
         raise LabError(f"adapters named {', '.join(runs) or 'nothing'}: name one or more, and none of them {BASE}")
     if unknown := [name for name in tasks or {} if name not in runs]:
@@ -43,10 +47,11 @@ def together(base: Model, runs: Mapping[str, Run], tasks: Mapping[str, int] | No
             f"tasks names {', '.join(unknown)}, which is no run: use names of runs, such as {next(iter(runs))}"
         )
     methods: dict[str, Method] = {}
-    for name, run in runs.items():
+    opened = {name: Run.open(run) for name, run in runs.items()}
+    for name, run in opened.items():
         methods[name] = _checked(name, run.config.get("method") or {}, list(methods.values()))
     keys, net = {name: _key(number) for number, name in enumerate(runs)}, None
-    for name, run in runs.items():
+    for name, run in opened.items():
         model = open_run(run, base)  # refuses what does not fit this base
         if tasks and name in tasks:
             choose_task(model, tasks[name])

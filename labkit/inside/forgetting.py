@@ -147,6 +147,9 @@ def forgetting(
     Example:
         >>> forgetting(base, {"lora": open_run(run)}, load_tasks(rows=20)).plot()
     """
+    for label, model in models.items():
+        if not isinstance(model, Model):
+            raise LabError(f"{label} is no model: open a run with open_run(run) first")
     asked = list(load_tasks() if tasks is None else tasks)
     kinds = [task.kind for task in asked]
     if taken := {GUESS, BASE} & set(models):

@@ -30,6 +30,9 @@ class Method:
     def check_machine(self, device: str) -> None:
         """Raise LabError if it needs a library or a device that is not there."""
 
+    def check_rows(self, rows: Any) -> None:
+        """Raise LabError if it cannot be trained on these rows."""
+
     def trainable(self, shape: Shape) -> int:
         """How many parameters it trains, from the shape alone."""
         raise NotImplementedError

@@ -37,6 +37,15 @@ class MultitaskPromptTuning(SoftPrompt):
         if not 1 <= self.num_ranks <= self.tokens:
             raise LabError(f"num_ranks {self.num_ranks} is no rank of {self.tokens} tokens: use 1 to {self.tokens}")
 
+    def check_rows(self, rows: Any) -> None:
+        """Raise LabError if the rows are of fewer or more tasks."""
+        there = len(set(rows["task"])) if "task" in rows.column_names else 1
+        if there != self.tasks > 1:
+            raise LabError(
+                f"{self.label} learns {self.tasks} tasks, and the rows are of {there}: "
+                "join as many with data.with_task(data.action_items())"
+            )
+
     def trainable(self, shape: Shape) -> int:
         """The shared prompt, and two thin matrices a task."""
         return self.tokens * shape.d_model + self.tasks * self.num_ranks * (self.tokens + shape.d_model)

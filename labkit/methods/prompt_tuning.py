@@ -39,6 +39,8 @@ class PromptTuning(SoftPrompt):
             raise LabError(f"unknown init {self.init!r}: use one of {', '.join(INITS)}")
         if self.init == "text" and not self.text.strip():
             raise LabError("init='text' needs words to start from: give text='...'")
+        if self.init != "text" and self.text != BEFORE.strip():
+            raise LabError(f"text has no effect with init={self.init!r}: give init='text' with it")
 
     def trainable(self, shape: Shape) -> int:
         """One vector of the model's width a token."""
