@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import load_file
 from show_recorded import ROOT, picture, readme
 
-from labkit.costs.budget import base_bytes, predict_memory
+from labkit.costs.budget import Step, base_bytes, predict_memory
 from labkit.methods import LoRA
 from labkit.parameters import shape_of
 from labkit.recordings import FOLDER, read
@@ -196,6 +196,17 @@ def test_lab_7_tells_the_recorded_figures() -> None:
     assert (
         f"{tokens['mean']:.0f} tokens on average, {tokens['share_95']} or fewer for 95 %, and {tokens['most']}" in lab
     )
+
+
+def test_lab_7_tells_what_each_dialogue_of_a_batch_takes() -> None:
+    def total(size: int, checkpointing: bool) -> int:
+        step = Step(size, 512, 120, "bf16", checkpointing)
+        return predict_memory(shape_of("google/flan-t5-large"), LoRA(rank=32), step).total
+
+    kept, checkpointed = ((total(64, on) - total(1, on)) / 63 for on in (False, True))
+    said = f"Each dialogue more takes {kept / 2**30:.1f} GiB, and with checkpointing a sixteenth of that."
+    assert said in prose("07_the_real_thing")
+    assert round(kept / checkpointed) == 16
 
 
 def test_lab_7_tells_how_the_causal_model_was_made() -> None:
