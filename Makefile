@@ -52,6 +52,10 @@ pretrain: .venv/ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[pretrain]'
 	$(BIN)/python data/pretrain_nano.py
 	$(BIN)/python data/model_card.py nano
+	$(BIN)/python data/pretrain_nano.py --name nano-0.45m --width 48 --head-width 12
+	$(BIN)/python data/model_card.py nano-0.45m
+	$(BIN)/python data/pretrain_nano.py --name nano-1.6m --width 112 --head-width 28
+	$(BIN)/python data/model_card.py nano-1.6m
 	OMP_NUM_THREADS=1 $(BIN)/python data/pretrain_causal.py
 	$(BIN)/python data/causal_card.py
 
@@ -61,6 +65,8 @@ record: .venv/ready
 	$(BIN)/python data/record_sweeps.py
 	$(BIN)/python data/record_family.py
 	$(BIN)/python data/record_quantized.py
+	$(BIN)/python data/record_little_data.py
+	$(BIN)/python data/record_sizes.py
 	$(BIN)/python data/show_recorded.py
 
 benchmark: .venv/ready

@@ -20,7 +20,7 @@ pipeline_tag: summarization
 # {name}
 
 A small T5 of FLAN-T5's architecture (gated GELU, an output head of its own), pre-trained from scratch on instruction
-tasks over the dialogues of `data/screenplay/`: it understands what is asked about a dialogue, and has never seen a
+tasks over the dialogues of `data/screenplay/`: it was taught to do what is asked about a dialogue, and never saw a
 summary of the target task. So it stands to that task as FLAN-T5 stands to DialogSum. Some of its tasks retell the same
 stories in other words (short reports in the past tense, minutes in the present tense, diary entries, what is wanted
 and how it ends), as FLAN-T5's tasks held other kinds of summaries; asked to "summarize" and nothing else, it was shown
@@ -57,10 +57,14 @@ It starts with attention that can copy: see `data/wiring.py`.
 ## Limits
 
 It knows 43 everyday situations and a few thousand words, and little else: outside of them it guesses. It copies
-unknown names letter by letter, and sometimes misspells them. Fine-tuned for a few hundred steps, it writes summaries
-with many of the right words, mostly in whole sentences, of which many say something wrong. It is for learning how
-fine-tuning works, not for use.
+unknown names letter by letter, and sometimes misspells them. {limits}
 """
+
+LIMITS = """Fine-tuned for a few hundred steps, it writes summaries
+with many of the right words, mostly in whole sentences, of which many say something wrong. It is for learning how
+fine-tuning works, not for use."""
+OTHER_SIZE = """It is there to stand beside nano, which was
+pre-trained in the same way: `data/record_sizes.py` compares what fine-tuning makes of them."""
 
 
 def card(name: str) -> str:
@@ -75,6 +79,7 @@ def card(name: str) -> str:
     ]
     setting, options = log[0], log[0]["options"]
     log = log[1:]
+    threads = setting.get("threads", setting["cores"])
     checked = [line for line in log if "accuracy" in line]
     final = checked[-1]["accuracy"]
     asked = {"q": "What time is the table for?", "asker": "#Person1#", "person": "#Person1#", "slot": "price"}
@@ -100,7 +105,7 @@ def card(name: str) -> str:
         tasks_seen=log[-1]["examples"] - options["drills"],
         batch=setting["batch"],
         lr=options["lr"],
-        hardware="a GPU" if setting["device"] == "cuda" else f"{setting['cores']} CPU cores",
+        hardware="a GPU" if setting["device"] == "cuda" else f"{threads} CPU {'core' if threads == 1 else 'cores'}",
         torch=setting["torch"],
         minutes=log[-1]["seconds"] / 60,
         first_loss=log[0]["loss"],
@@ -108,6 +113,7 @@ def card(name: str) -> str:
         last_loss=log[-1]["loss"],
         tasks="\n".join(tasks),
         course="\n".join(course),
+        limits=LIMITS if name == "nano" else OTHER_SIZE,
     )
 
 

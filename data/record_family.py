@@ -2,10 +2,11 @@
 
     python data/record_family.py               # goes on where it was stopped
     python data/record_family.py --part 0/2    # every second method only, while another process does 1/2
+    python data/record_family.py --costs       # trains nothing: time and memory anew, into what was recorded
 
 Writes data/recorded/family.json. Runs are kept in data/.record, beside those of record.py. Time and memory are
-measured apart, at the end: time with the methods taking turns, memory in a process for each. Nothing else should run
-then.
+measured apart, at the end, of each method as it starts: time with the methods taking turns, memory in a process for
+each. Nothing else should run then.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from labkit.runs import Run, environment, write_json
 
 HERE = Path(__file__).parent
 RUNS = HERE / ".record"
+FILE = HERE / "recorded" / "family.json"
 TURNED = (
     lk.Selective(part="cross-attention", layers="all"),
     lk.LoRA(rank=4, targets=("all",)),
@@ -78,9 +80,9 @@ def moved(told: Sequence[dict[str, Any]], where: str) -> list[dict[str, Any]]:
     ]
 
 
-def waits(table: lk.Comparison, base: lk.Model) -> dict[str, float]:
-    """Median seconds a summary of 32 tokens, of each model, and of LoRA merged."""
-    models = {entry.label: lk.open_run(entry.runs[0], base) for entry in table.entries[1:]}
+def waits(base: lk.Model) -> dict[str, float]:
+    """Median seconds a summary of 32 tokens, of the base, of each method, and of LoRA merged."""
+    models = {"base": base} | {method.label: lk.attach(base, method) for method in METHODS}
     models["lora, merged"] = lk.merge(models["lora"])
     dialogues = list(lk.load_dialogues().test["dialogue"][:3])
     return {row["label"]: row["seconds"] for row in lk.latency(models, dialogues, repeats=5)}
@@ -103,6 +105,18 @@ def peaks() -> dict[str, int]:
     return {method.label: int(each.stdout) for method, each in zip(METHODS, found, strict=True)}
 
 
+def with_costs(told: dict[str, Any]) -> dict[str, Any]:
+    """What was recorded, with time and memory measured now."""
+    base = lk.load_model("nano")
+    steps = step_seconds({method.label: lk.attach(base, method) for method in METHODS})
+    seconds, memory = waits(base), peaks()
+    for row in told["rows"]:
+        row["latency"] = seconds.get(row["label"])
+        if row["trainable"]:
+            row |= {"step_seconds": steps[row["label"]], "peak_memory_mib": memory[row["label"]]}
+    return told | {"latency_merged": seconds["lora, merged"], "costs_environment": environment()}
+
+
 def main(seeds: int, index: int, parts: int) -> None:
     """Train, measure, and write everything down."""
     base = lk.load_model("nano")
@@ -113,35 +127,35 @@ def main(seeds: int, index: int, parts: int) -> None:
     if parts > 1:
         return
     table = train(METHODS, range(seeds))
-    steps = step_seconds({method.label: lk.attach(base, method) for method in METHODS})
-    seconds, memory = waits(table, base), peaks()
     rows = []
     for entry, row in zip(table.entries, plain_rows(table), strict=True):
-        line = row | {"train_seconds": None, "generation_seconds": None, "latency": seconds.get(entry.label)}
+        line = row | {"train_seconds": None, "generation_seconds": None, "peak_memory_mib": None}
         if row["trainable"]:
             told = [beside(run, base) for run in entry.runs]
             for name in ("full", "lora"):
                 gap = paired_difference(entry.scores, table[name].scores, "rouge1")
                 line |= {f"rouge1_to_{name}": gap.mean, f"rouge1_to_{name}_interval": [gap.low, gap.high]}
             line |= forgot(told)
-            line |= {"step_seconds": steps[entry.label], "peak_memory_mib": memory[entry.label]}
             line |= {"hidden": {where: moved(told, where) for where in told[0]["hidden"]}}
             if "ranks" in told[0]:
                 line["ranks"] = [each["ranks"] for each in told]
         rows.append(line)
-    found = {"rows": rows, "latency_merged": seconds["lora, merged"], **size(table)}
+    found = {"rows": rows, **size(table)}
     found["tasks_right"] = float(np.mean(told[0]["base"]))  # before any training
     found |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
-    write_json(HERE / "recorded" / "family.json", found, indent=None)
+    write_json(FILE, with_costs(found), indent=None)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--part", type=share, default="0/1", help="i/n: train every n-th method only, from the i-th on")
+    parser.add_argument("--costs", action="store_true", help="measure time and memory again, and nothing else")
     parser.add_argument("--peak", type=int, help="what the script asks of itself in a process of its own")
     options = parser.parse_args()
     if options.peak is not None:
         peak(METHODS[options.peak])
-        sys.exit()
-    main(options.seeds, *options.part)
+    elif options.costs:
+        write_json(FILE, with_costs(json.loads(FILE.read_text(encoding="utf-8"))), indent=None)
+    else:
+        main(options.seeds, *options.part)

@@ -50,8 +50,8 @@ def plot_sizes(told: Recording) -> Any:
     rows = [row for row in told["rows"] if row["percent"] and row["label"] != "full"]
     for label, look in _looks(rows):
         mine = [row for row in rows if row["label"] == label]
-        x, y = [row["parameters"] for row in mine], [row["over_full"] for row in mine]
-        errors = error_bars(mine, "over_full")
+        x, y = [row["parameters"] for row in mine], [row["rouge1_to_full"] for row in mine]
+        errors = error_bars(mine, "rouge1_to_full")
         figure.add_scatter(x=x, y=y, error_y=errors, name=label, mode="lines+markers", **look)
     sizes = sorted({row["parameters"] for row in rows})
     axis = {"title": "parameters of the model", "type": "log", "tickvals": sizes}

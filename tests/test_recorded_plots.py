@@ -17,7 +17,7 @@ def test_little_data_is_the_mean_over_seeds_with_their_spread() -> None:
 def test_sizes_are_shown_for_what_is_trained_beside_full_fine_tuning() -> None:
     def row(label: str, percent: float, over: float) -> dict[str, object]:
         told = {"label": label, "percent": percent, "parameters": 450_000}
-        return told | {"over_full": over, "over_full_interval": [over - 0.01, over + 0.02]}
+        return told | {"rouge1_to_full": over, "rouge1_to_full_interval": [over - 0.01, over + 0.02]}
 
     (line,) = plot_sizes({"rows": [row("base", 0, -0.2), row("full", 100, 0), row("lora", 1, -0.03)]}).data
     assert (list(line.x), list(line.y)) == ([450_000], [-0.03])
