@@ -258,6 +258,11 @@ def test_nano_is_under_12_mb_and_holds_safetensors_only() -> None:
     assert 0 < sum(file.stat().st_size for file in files) < 12_000_000
 
 
+def test_all_embedded_models_are_under_25_mb() -> None:
+    assert paths.embedded_models() == ["nano", "nano-0.45m", "nano-1.6m"]
+    assert sum(file.stat().st_size for file in (DATA / "models").rglob("*") if file.is_file()) < 25_000_000
+
+
 def test_nano_loads_without_a_network_with_t5s_special_tokens_and_a_head_of_its_own(no_network: None) -> None:
     model = load_model("nano", device="cpu")
     ids = (model.tokenizer.pad_token_id, model.tokenizer.eos_token_id, model.tokenizer.unk_token_id)

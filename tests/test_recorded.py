@@ -66,6 +66,31 @@ def test_lab_0_tells_the_recorded_gains() -> None:
     assert "gained {} with rank 8, {} with rank 2 and {} with rank 1".format(*gains) in lab
 
 
+def test_lab_4_tells_what_the_size_of_the_model_changes() -> None:
+    lab, rows = prose("04_soft_prompts"), {(row["model"], row["label"]): row for row in read("sizes")["rows"]}
+    models = ("nano-0.45m", "nano-1.6m", "nano")
+
+    def each(label: str, name: str, sign: int = 1) -> list[str]:
+        return [f"{sign * rows[model, label][name]:.3f}".removeprefix("0") for model in models]
+
+    full, prompt = each("full", "rouge1"), each("prompt-tuning", "rouge1")
+    assert f"full fine-tuning comes to {full[0]}, {full[1]} and {full[2]}," in lab
+    assert f"prompt tuning to {prompt[0]}, {prompt[1]} and {prompt[2]}." in lab
+    said = {"prompt-tuning": "behind grows from", "prefix-tuning": "prefix tuning from", "lora": "and with LoRA from"}
+    for label, begins in said.items():
+        assert "{} {} over {} to {}".format(begins, *each(label, "rouge1_to_full", -1)) in lab
+        # grows: the intervals of the smallest and the largest leave a space between them
+        assert rows["nano", label]["rouge1_to_full_interval"][1] < rows[models[0], label]["rouge1_to_full_interval"][0]
+    logs = {model: (FOLDER / f"pretrain_{model}.jsonl").read_text(encoding="utf-8") for model in models}
+    right = {model: json.loads(log.splitlines()[-1])["accuracy"]["question"] for model, log in logs.items()}
+    few, more, most = (f"{100 * right[model]:.0f}" for model in models)
+    assert f"right in {few} of 100 answers to questions about a dialogue, the next one in {more}, nano in {most}" in lab
+    guesser = read("compare_nano")["template_guesser"]["rouge1"]
+    assert f"has {guesser:.3f} (the *guesser*".replace("0.", ".") in lab
+    family = {row["label"]: row["rouge1"] for row in read("family")["rows"]}
+    assert all(row["rouge1"] == family[label] for (model, label), row in rows.items() if model == "nano")
+
+
 def test_lab_5_tells_the_recorded_figures() -> None:
     lab = prose("05_the_peft_family")
     told = read("lab_5")
