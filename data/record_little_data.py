@@ -13,6 +13,7 @@ holds is not trained again; runs are kept in data/.record, beside those of recor
 import argparse
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,13 @@ TRAININGS = {
 OVERFITTED = (lk.LoRA(), lk.Bottleneck(), lk.PromptTuning())  # full fine-tuning is in lab_2.json
 
 
+@cache  # their fingerprint takes a second
+def drawn(seed: int, dialogues: int | None) -> lk.Dialogues:
+    """So many dialogues to train on, other ones for each seed; None for all."""
+    data = lk.load_dialogues()
+    return replace(data, train=data.train.shuffle(seed=seed).select(range(dialogues))) if dialogues else data
+
+
 class Job(NamedTuple):
     """One training; the dialogues are other ones for each seed, and None is all that the steps read."""
 
@@ -54,9 +62,7 @@ class Job(NamedTuple):
 
     def run(self, collect: bool) -> lk.Run | None:
         """Its run; None if it is not there and nothing is to be trained."""
-        data = lk.load_dialogues()
-        if self.dialogues:
-            data = replace(data, train=data.train.shuffle(seed=self.seed).select(range(self.dialogues)))
+        data = drawn(self.seed, self.dialogues)
         how = (TRAININGS[self.training], lk.Evaluation(rows=200), HERE / ".record", tell)
         experiment = Experiment("nano", data, [self.method], *how)
         if collect:
