@@ -11,12 +11,17 @@ import typer
 
 from labkit.errors import LabError
 from labkit.methods import METHODS, Method, check_bits, make_method
+from labkit.paths import embedded_models
 from labkit.training import Training
 
 NAMES = ", ".join(METHODS)
 
 Model = Annotated[
-    str, typer.Option(help="nano, google/flan-t5-small to -xxl, a folder, or a Hub id that was loaded before.")
+    str,
+    typer.Option(
+        help=f"{', '.join(embedded_models())}, google/flan-t5-small to -xxl, a folder, or a Hub id that was loaded "
+        "before."
+    ),
 ]
 BaseModel = Annotated[str | None, typer.Option("--model", help="A base model; nano unless given.")]
 Data = Annotated[
@@ -104,13 +109,13 @@ def _dials(method: type[Method]) -> dict[str, Field[Any]]:
 
 
 def _dial(name: str, owners: dict[type[Method], Field[Any]]) -> inspect.Parameter:
-    """One option for the dials of one name; where they are not the same, its help says whose is what."""
+    """One option for the dials of one name; where several methods have it, its help says whose is what."""
     told = dict[str, list[str]]()
     for method, field in owners.items():
         told.setdefault(_told(method, field, None), []).append(method.name)
-    text = " ".join(f"{', '.join(names)}: {one}" for one, names in told.items()) if len(told) > 1 else next(iter(told))
-    method, field = next(iter(owners.items()))
-    return _option(name, field, None, f"Dials of {method.name}", text)
+    (first, field), *others = owners.items()
+    text = " ".join(f"{', '.join(names)}: {one}" for one, names in told.items()) if others else next(iter(told))
+    return _option(name, field, None, "Dials of several methods" if others else f"Dials of {first.name}", text)
 
 
 def _told(owner: type, field: Field[Any], default: Any) -> str:
@@ -118,7 +123,7 @@ def _told(owner: type, field: Field[Any], default: Any) -> str:
     described = re.search(rf"^\s*{field.name}: (.+?)(?=^\s*\w+: |\Z)", inspect.getdoc(owner) or "", re.M | re.S)
     assert described, f"{owner.__name__} does not describe {field.name}"
     told = " ".join(described[1].split())
-    if default is None and field.default is not None:
+    if default is None and field.default not in (None, ""):
         told += f" ({_shown(field.default)} unless given)"
     return told
 

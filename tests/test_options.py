@@ -53,8 +53,12 @@ def test_a_refused_value_says_which_of_several_methods_refuses_it() -> None:
         methods(["lora"], given(init="random"))
 
 
-def test_the_help_says_whose_dial_is_what_where_methods_differ() -> None:
-    told = {parameter.name: parameter.annotation.__metadata__[0].help for parameter in dials()}
+def test_the_help_says_whose_dial_is_what_where_several_methods_have_it() -> None:
+    shown = {parameter.name: parameter.annotation.__metadata__[0] for parameter in dials()}
+    told = {name: option.help for name, option in shown.items()}
+    panels = {name: option.rich_help_panel for name, option in shown.items()}
+    assert (panels["rank"], panels["ranks"]) == ("Dials of several methods", "Dials of lora")
+    assert told["ranks"].endswith("the scale stays the same.")
     assert told["width"].startswith("Numbers in")
     assert " prompt-tuning, p-tuning, multitask-prompt-tuning: Virtual tokens" in told["tokens"]
     assert told["layers"].startswith("selective: ")
