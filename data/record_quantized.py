@@ -91,19 +91,16 @@ def memory(shape: str, method: lk.LoRA) -> None:
     print(json.dumps(found | {"weight_bytes": weight_bytes(model.net), "before_mib": before.mib, "peak_mib": peak}))
 
 
-def rounded_twice(model: lk.Model, base: lk.Model) -> lk.Model:
-    """What merge refuses: what was learned, merged into the base in 8 bits, and the sum in 8 bits again."""
-    net, few = copy.deepcopy(base.net), quantize(copy.deepcopy(base.net), 8)
-    for name, layer in few.named_modules():
-        if isinstance(layer, stored.Stored):
-            net.get_submodule(name).weight.data = stored.numbers(layer.weight)
-    return replace(base, net=quantize(lk.merge(model, replace(base, net=net)).net, 8))
+def rounded_twice(model: lk.Model) -> lk.Model:
+    """What merge does not do: the sum of what was learned and the numbers of the 8 bits, in 8 bits again."""
+    merged = lk.merge(model)
+    return replace(merged, net=quantize(merged.net, 8))
 
 
 def merging(run: lk.Run, base: lk.Model) -> dict[str, dict[str, float]]:
     """How far apart the logits are, as shares of the largest; and root mean squares of what happened to q and v."""
     model, distance = lk.open_run(run, base), lk.logit_difference
-    merged, twice = lk.merge(model, base), rounded_twice(model, base)
+    merged, twice = lk.merge(model, base), rounded_twice(model)
     errors: dict[str, list[Any]] = {"learned": [], "rounded once": [], "rounded twice": []}
     for name, layer in model.net.get_base_model().named_modules():
         if hasattr(layer, "lora_A"):

@@ -3,11 +3,11 @@
 LoRA               h = W x + (alpha / rank) B A x   ->   h = W' x   with   W' = W + (alpha / rank) B A
 IA3                h = l * (W x)                    ->   h = W' x   with   W' = each row of W times its l
 copies of layers   h = W' x, beside a frozen W      ->   h = W' x
-QLoRA              h = Q x + (alpha / rank) B A x   ->   h = W' x   with   W' = W + (alpha / rank) B A
+QLoRA              h = Q x + (alpha / rank) B A x   ->   h = W' x   with   W' = Q + (alpha / rank) B A
 
-Q is W in fewer bits. What was learned goes into W itself: Q + (alpha / rank) B A would have to be rounded to those bits
-once more, and W' would have the errors of both. What was trained is then left by W - Q, and by nothing else:
-`logit_difference` says how far that is.
+Q is W in fewer bits, and W' is in full precision: rounded to fewer bits again, it would not be what was trained. Nor is
+W + (alpha / rank) B A, since A and B were trained beside Q; where it is wanted, `logit_difference` says how far off it
+is.
 """
 
 import copy
@@ -21,6 +21,7 @@ from labkit.generation import eval_mode
 from labkit.methods import FullFineTuning, in_full_precision
 from labkit.models import Model, quiet
 from labkit.prompts import encode_prompts
+from labkit.stored import Stored, numbers
 
 TOLERANCE = 1e-4  # of the largest logit: what float32 rounds differently, and no more
 PROBE = [
@@ -34,38 +35,35 @@ def merge(model: Model, base: Model | None = None) -> Model:
 
     Args:
         model: With LoRA, IA3 or trained copies of layers; it is left as it was.
-        base: The model that it was trained from, for LoRA with `bits` only: what was learned is merged into its full
-            precision, and compared with the same beside it.
+        base: For LoRA with `bits`: the model that it was trained from, to merge into W instead of Q. The result then
+            computes what this LoRA does beside W, and not quite what was trained.
 
     Returns:
         A model without a method, a base like any other, whose name and revision tell what was merged into what.
 
     Raises:
-        LabError: There is nothing that can be merged, or the merged network's logits differ by more than 1e-4.
+        LabError: There is nothing that can be merged, the base is another one, or the merged network's logits differ by
+            more than 1e-4.
 
     Example:
-        >>> merged = merge(qlora, base)
-        >>> logit_difference(qlora, merged)  # what it costs to leave the 8 bits that it was trained with
+        >>> merged = merge(model)
+        >>> logit_difference(model, merged)  # below 1e-4
     """
     if why := (model.method or FullFineTuning).unmergeable:
         label = model.method.label if model.method else model.name
         alone = isinstance(model.method, FullFineTuning | None)
         instead = "use it as it is" if alone else "keep it beside its base, or train LoRA, which can be merged"
         raise LabError(f"{label} cannot be merged, {why}: {instead}")
-    if bits := getattr(model.method, "bits", None):
-        if base is None:
-            raise LabError(
-                f"{model.method.label} is not merged into {bits} bits, as rounding the sum once more would change what "
-                "was learned: give the base in full precision, as merge(model, base)"
-            )
-        return replace(merge(in_full_precision(model, base)), name=_named(model))
+    few = getattr(model.method, "bits", None)
+    beside = in_full_precision(model, base or _base_in_full(model)) if few else model
     with quiet(), warnings.catch_warnings():
         # transformers 5 says of every T5 that its head is tied; peft wonders at one that has a head of its own, and
         # puts its config right
         warnings.filterwarnings("ignore", "Input and output embeddings are no longer tied", UserWarning)
-        net = copy.deepcopy(model.net).merge_and_unload().requires_grad_(True).eval()
-    merged = replace(model, net=net, method=None, name=_named(model), revision=f"{model.revision}+{_digest(model.net)}")
-    apart = logit_difference(model, merged)
+        net = copy.deepcopy(beside.net).merge_and_unload().requires_grad_(True).eval()
+    name = f"{model.name} with {model.method.label} merged" + (f" into {base.name}" if few and base else "")
+    merged = replace(model, net=net, method=None, name=name, revision=f"{model.revision}+{_digest(model.net)}")
+    apart = logit_difference(beside if base else model, merged)
     if not apart <= TOLERANCE:  # so that a difference which is no number is refused, too
         raise LabError(f"merged {model.method.label} differs by {apart:.1g} of the largest logit: keep it unmerged")
     return merged
@@ -82,7 +80,7 @@ def logit_difference(one: Model, other: Model) -> float:
         The largest difference of their logits, as a share of the largest logit of `one`, or of 1 if that is smaller.
 
     Example:
-        >>> logit_difference(qlora, merge(qlora, base))
+        >>> logit_difference(qlora, merge(qlora, base))  # what it costs to merge into W
     """
     import torch
 
@@ -95,8 +93,18 @@ def logit_difference(one: Model, other: Model) -> float:
     return float((after - before).abs().max() / before.abs().max().clamp(min=1))
 
 
-def _named(model: Model) -> str:
-    return f"{model.name} with {model.method.label} merged"
+def _base_in_full(model: Model) -> Model:
+    """The base in fewer bits that a LoRA was trained beside, as the numbers that these bits stand for."""
+    from torch import nn
+
+    with quiet():
+        net = copy.deepcopy(model.net).unload()
+    for name, layer in list(net.named_modules()):
+        if isinstance(layer, Stored):
+            plain = nn.Linear(layer.in_features, layer.out_features, bias=False, device="meta")
+            plain.weight = nn.Parameter(numbers(layer.weight))
+            net.set_submodule(name, plain)
+    return replace(model, net=net, method=None)
 
 
 def _digest(net: Any) -> str:

@@ -49,7 +49,7 @@ class LoRA(Method):
         dora: Learn the length of each output's weights apart from their direction (Liu et al. 2024, arXiv:2402.09353).
         init: Where A and B start: "default" (A random, B zero), or "pissa" (the largest singular values of W).
         layers: Layers of encoder and decoder to adapt: "all", "last 2", or numbers from 0 on as "0,2".
-        ranks: Other ranks in some places, as "decoder=16,wo=4": of encoder, decoder, attention, cross-attention,
+        ranks: Other ranks in some places, as "decoder=16,q=4": of encoder, decoder, attention, cross-attention,
             feed-forward, q, k, v, o, wi_0, wi_1 and wo. The last that fits a layer counts; the scale stays the same.
         bits: Bits of a number in the frozen matrices of encoder and decoder: 8 or 4 (QLoRA), or 32 unless given.
     """
@@ -93,7 +93,7 @@ class LoRA(Method):
         places.check_layers(self.layers)
         for part, rank in self._ranks:
             if part not in (*places.PARTS, *LINEARS) or not re.fullmatch(r"[1-9]\d*", rank):
-                raise LabError(f"unknown ranks {self.ranks!r}: use something like decoder=16,wo=4")
+                raise LabError(f"unknown ranks {self.ranks!r}: use something like decoder=16,q=4")
 
     @property
     def _ranks(self) -> list[tuple[str, str]]:

@@ -58,6 +58,8 @@ class Selective(Method):
             )
         if self.weights not in KINDS:
             raise LabError(f"unknown weights {self.weights!r}: use one of {', '.join(KINDS)}")
+        if self.part == "head" and self.layers not in ("all", type(self).layers):
+            raise LabError(f"layers={self.layers!r} has no effect on the head, which is in no layer: leave it out")
 
     def chosen(self, shape: Shape) -> list[Module]:
         """The modules that are trained, in a model of this shape."""
