@@ -2,42 +2,41 @@
 
     python data/record_little_data.py               # goes on where it was stopped
     python data/record_little_data.py --part 0/2    # every second run only, while another process does 1/2
-    python data/record_little_data.py --collect     # trains nothing, and writes down what is there
 
 2,400 is what 150 steps of 16 read at most. Each training stops when the validation loss no longer falls, and keeps the
 weights that had the lowest (of AdaLoRA perhaps before all ranks were cut that it was to cut). Beside that: 64 dialogues
-without such a stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json, and what that
-holds is not trained again; runs are kept in data/.record, beside those of record.py.
+without such a stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json; runs are kept in
+data/.record, beside those of record.py.
 """
 
 import argparse
-import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from statistics import fmean
+from typing import Any
 
 from record import share, tell
 from record_labs import curve
 
 import labkit as lk
+from labkit.comparison import Entry
 from labkit.experiment import Experiment
+from labkit.intervals import paired_difference
 from labkit.methods import FAMILY, Method
 from labkit.runs import environment, write_json
 
 HERE = Path(__file__).parent
-FILE = HERE / "recorded" / "little_data.json"
 SIZES = (16, 64, 256, 1024, None)
 METHODS = [kind() for kind in FAMILY]
 STOPPING = lk.Training(steps=150, validations=15, patience=3, validation_rows=64)
 LONG = lk.Training(steps=160, validations=16, validation_rows=128)  # as in lab_2.json
-TRAININGS = {
-    "stopping": STOPPING,
-    "plain": LONG,
-    "weight decay": replace(LONG, weight_decay=0.1),
-    "dropout": replace(LONG, dropout=0.1),
-}
-OVERFITTED = (lk.LoRA(), lk.Bottleneck(), lk.PromptTuning())  # full fine-tuning is in lab_2.json
+AGAINST = {"nothing": LONG, "weight decay": replace(LONG, weight_decay=0.1), "dropout": replace(LONG, dropout=0.1)}
+OVERFITTED = (lk.FullFineTuning(), lk.LoRA(), lk.Bottleneck(), lk.PromptTuning())
+# what is trained: first with few and with more dialogues, then on 64 for too long
+GRID = [*product(SIZES, [STOPPING], METHODS), *product([64], AGAINST.values(), OVERFITTED)]
 
 
 @cache  # their fingerprint takes a second
@@ -47,67 +46,57 @@ def drawn(seed: int, dialogues: int | None) -> lk.Dialogues:
     return replace(data, train=data.train.shuffle(seed=seed).select(range(dialogues))) if dialogues else data
 
 
-class Job(NamedTuple):
-    """One training; the dialogues are other ones for each seed, and None is all that the steps read."""
-
-    seed: int
-    training: str
-    dialogues: int | None
-    method: Method
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What tells one line of the file from another."""
-        return self.seed, self.training, self.dialogues, self.method.label
-
-    def run(self, collect: bool) -> lk.Run | None:
-        """Its run; None if it is not there and nothing is to be trained."""
-        data = drawn(self.seed, self.dialogues)
-        how = (TRAININGS[self.training], lk.Evaluation(rows=200), HERE / ".record", tell)
-        experiment = Experiment("nano", data, [self.method], *how)
-        if collect:
-            run = experiment.folder(self.method, self.seed)
-            return run if run.finished else None
-        return experiment.run(self.method, self.seed)
-
-    def line(self, run: lk.Run) -> dict[str, Any]:
-        """What is kept of its run."""
-        score, results = run.scores.row(), run.results
-        told = dict(zip(("seed", "training", "dialogues", "label"), self.key, strict=True))
-        told |= {name: score[name] for name in ("rouge1", "rouge1_interval", "rouge2", "rougeL")}
-        told |= {name: results[name] for name in ("steps", "validation_loss")}
-        return told if self.training == "stopping" else told | {"history": curve(run)}
+def train(dialogues: int | None, training: lk.Training, method: Method, seed: int) -> lk.Run:
+    """Train and score, if that was not done before."""
+    data = drawn(seed, dialogues)
+    experiment = Experiment("nano", data, [method], training, lk.Evaluation(rows=200), HERE / ".record", tell)
+    return experiment.run(method, seed)
 
 
-def recorded() -> dict[tuple[Any, ...], dict[str, Any]]:
-    """The lines that were written down before."""
-    told = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {"rows": [], "overfitting": []}
-    lines = [*told["rows"], *told["overfitting"]]
-    return {tuple(line[name] for name in ("seed", "training", "dialogues", "label")): line for line in lines}
+def entry(dialogues: int | None, training: lk.Training, method: Method, seeds: Sequence[int]) -> Entry:
+    """The runs of a method over the seeds."""
+    return Entry(method.label, method.name, tuple(train(dialogues, training, method, seed) for seed in seeds))
 
 
-def main(seeds: int, index: int, parts: int, collect: bool) -> None:
+def line(one: Entry, full: Entry) -> dict[str, Any]:
+    """What is kept of them."""
+    names = ("rouge1", "rouge1_interval", "rouge1_seeds", "rouge2", "rougeL", "validation_loss")
+    gap = paired_difference(one.scores, full.scores, "rouge1")
+    told = {"label": one.label} | {name: value for name, value in one.row(None).items() if name in names}
+    told |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
+    return told | {"steps": [results["steps"] for results in one.results]}
+
+
+def overfitting(one: Entry) -> dict[str, Any]:
+    """How low the validation loss was and where it ended, means over the seeds, and the curves of the first seed."""
+    losses = [[line["validation_loss"] for line in run.history if "validation_loss" in line] for run in one.runs]
+    lowest, end = fmean(map(min, losses)), fmean(each[-1] for each in losses)
+    return {"validation_loss_lowest": lowest, "validation_loss_end": end, "history": curve(one.runs[0])}
+
+
+def main(seeds: int, index: int, parts: int) -> None:
     """Train, score, and write everything down."""
-    jobs = [Job(seed, "stopping", size, method) for seed in range(seeds) for size in SIZES for method in METHODS]
-    over = [name for name in TRAININGS if name != "stopping"]
-    jobs += [Job(seed, name, 64, method) for seed in range(seeds) for name in over for method in OVERFITTED]
-    lines = recorded()
-    for job in jobs[index::parts]:
-        if job.key not in lines and (run := job.run(collect)):
-            lines[job.key] = job.line(run)
+    for seed, (dialogues, training, method) in list(product(range(seeds), GRID))[index::parts]:
+        train(dialogues, training, method, seed)
     if parts > 1:
         return
-    there = [lines[job.key] for job in jobs if job.key in lines]
-    told = {"rows": [line for line in there if line["training"] == "stopping"]}
-    told |= {"overfitting": [line for line in there if line["training"] != "stopping"]}
-    told |= {"dialogues": 200, "steps": STOPPING.steps, "all": STOPPING.steps * STOPPING.batch_size}
-    write_json(FILE, told | {"data": lk.load_dialogues().fingerprint, "environment": environment()}, indent=None)
+    rows, long = [], []
+    for dialogues in SIZES:
+        entries = [entry(dialogues, STOPPING, method, range(seeds)) for method in METHODS]
+        full = entries[[each.label for each in entries].index("full")]
+        told = {"dialogues": dialogues or STOPPING.steps * STOPPING.batch_size}
+        rows += [told | line(each, full) for each in entries]
+    for name, training in AGAINST.items():
+        entries = [entry(64, training, method, range(seeds)) for method in OVERFITTED]
+        long += [{"against": name} | line(each, entries[0]) | overfitting(each) for each in entries]
+    found = {"rows": rows, "overfitting": long, "dialogues": 200, "seeds": seeds, "steps": STOPPING.steps}
+    found |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
+    write_json(HERE / "recorded" / "little_data.json", found, indent=None)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--part", type=share, default="0/1", help="i/n: every n-th run only, from the i-th on")
-    parser.add_argument("--collect", action="store_true", help="train nothing, write down what is there")
     options = parser.parse_args()
-    main(options.seeds, *options.part, options.collect)
+    main(options.seeds, *options.part)

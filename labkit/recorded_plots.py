@@ -1,36 +1,20 @@
 """Figures of what was recorded for the whole family: little data, sizes of the model, hidden states."""
 
-from statistics import fmean, stdev
 from typing import Any
 
 Recording = dict[str, Any]
 
 
 def plot_little_data(told: Recording) -> Any:
-    """ROUGE-1 over the number of training dialogues, a line a method, with the spread of the seeds.
+    """How far each method is above full fine-tuning, over the number of training dialogues, with intervals.
 
     Args:
         told: What data/recorded/little_data.json holds.
 
     Returns:
-        A plotly figure; all dialogues are at their number, on a logarithmic axis.
+        A plotly figure; 0 is as good as full fine-tuning on the same dialogues.
     """
-    import plotly.graph_objects as go
-
-    from labkit.plots import style
-
-    figure = go.Figure()
-    for label, look in _looks(told["rows"]):
-        sizes: dict[int, list[float]] = {}
-        for row in told["rows"]:
-            if row["label"] == label:
-                sizes.setdefault(row["dialogues"] or told["all"], []).append(row["rouge1"])
-        means, spread = [fmean(each) for each in sizes.values()], [stdev(each) for each in sizes.values()]
-        figure.add_scatter(x=list(sizes), y=means, error_y={"array": spread}, name=label, mode="lines+markers", **look)
-    ticks = sorted({row["dialogues"] or told["all"] for row in told["rows"]})
-    axis = {"title": "training dialogues", "type": "log", "tickvals": ticks, "ticktext": [f"{n:,}" for n in ticks]}
-    figure.update_layout(xaxis=axis, yaxis={"title": "ROUGE-1, ± deviation of the seeds"}, height=460)
-    return style(figure)
+    return _gaps(told["rows"], "dialogues", "training dialogues", "{:,}")
 
 
 def plot_sizes(told: Recording) -> Any:
@@ -42,22 +26,8 @@ def plot_sizes(told: Recording) -> Any:
     Returns:
         A plotly figure; 0 is as good as full fine-tuning.
     """
-    import plotly.graph_objects as go
-
-    from labkit.plots import error_bars, style
-
-    figure = go.Figure()
-    rows = [row for row in told["rows"] if row["percent"] and row["label"] != "full"]
-    for label, look in _looks(rows):
-        mine = [row for row in rows if row["label"] == label]
-        x, y = [row["parameters"] for row in mine], [row["rouge1_to_full"] for row in mine]
-        errors = error_bars(mine, "rouge1_to_full")
-        figure.add_scatter(x=x, y=y, error_y=errors, name=label, mode="lines+markers", **look)
-    sizes = sorted({row["parameters"] for row in rows})
-    axis = {"title": "parameters of the model", "type": "log", "tickvals": sizes}
-    axis["ticktext"] = [f"{size / 1e6:.2g} M" for size in sizes]
-    figure.update_layout(xaxis=axis, yaxis={"title": "ROUGE-1 above full fine-tuning"})
-    return style(figure)
+    rows = [row | {"millions": row["parameters"] / 1e6} for row in told["rows"] if row["percent"]]
+    return _gaps(rows, "millions", "parameters of the model", "{:.2g} M")
 
 
 def plot_moved(told: Recording, where: str) -> Any:
@@ -83,6 +53,24 @@ def plot_moved(told: Recording, where: str) -> Any:
         text=moved, texttemplate="%{text:.2f}", colorbar={"title": "‖Δh‖ / ‖h‖"},
     )  # fmt: skip
     figure.update_layout(height=120 + 24 * len(rows), xaxis={"tickangle": 0}, yaxis={"autorange": "reversed"})
+    return style(figure)
+
+
+def _gaps(rows: list[dict[str, Any]], over: str, title: str, shown: str) -> Any:
+    """What each method has above full fine-tuning, over one number on a logarithmic axis."""
+    import plotly.graph_objects as go
+
+    from labkit.plots import error_bars, style
+
+    figure, rows = go.Figure(), [row for row in rows if row["label"] != "full"]
+    for label, look in _looks(rows):
+        mine = [row for row in rows if row["label"] == label]
+        x, y = [row[over] for row in mine], [row["rouge1_to_full"] for row in mine]
+        errors = error_bars(mine, "rouge1_to_full")
+        figure.add_scatter(x=x, y=y, error_y=errors, name=label, mode="lines+markers", **look)
+    ticks = sorted({row[over] for row in rows})
+    axis = {"title": title, "type": "log", "tickvals": ticks, "ticktext": [shown.format(tick) for tick in ticks]}
+    figure.update_layout(xaxis=axis, yaxis={"title": "ROUGE-1 above full fine-tuning"})
     return style(figure)
 
 
