@@ -18,10 +18,7 @@ NAMES = ", ".join(METHODS)
 
 Model = Annotated[
     str,
-    typer.Option(
-        help=f"{', '.join(embedded_models())}, google/flan-t5-small to -xxl, a folder, or a Hub id that was loaded "
-        "before."
-    ),
+    typer.Option(help=f"{', '.join(embedded_models())}, google/flan-t5-small to -xxl, a folder, or a Hub id."),
 ]
 BaseModel = Annotated[str | None, typer.Option("--model", help="A base model; nano unless given.")]
 Data = Annotated[

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from safetensors import SafetensorError, safe_open
 
 from labkit.errors import LabError
-from labkit.paths import model_folder
+from labkit.paths import embedded_models, model_folder
 
 ATTENTION = ("q", "k", "v", "o")
 FEED_FORWARD = ("wi_0", "wi_1", "wo")
@@ -121,7 +121,7 @@ def shape_of(name: str) -> Shape:
     """The shape of a model by its name, without its weights and without the network.
 
     Args:
-        name: An embedded model ("nano"), a FLAN-T5 of the Hub, or a folder with a T5 `config.json`.
+        name: An embedded model (as "nano"), a FLAN-T5 of the Hub, or a folder with a T5 `config.json`.
 
     Returns:
         Widths, layers and vocabulary.
@@ -134,7 +134,7 @@ def shape_of(name: str) -> Shape:
     folder = model_folder(name)
     if not folder or not (folder / "config.json").is_file():
         raise LabError(
-            f"no shape is known for model {name!r}: name an embedded model (nano), "
+            f"no shape is known for model {name!r}: name an embedded model ({', '.join(embedded_models())}), "
             f"one of {', '.join(FLAN_T5)}, or a folder with a config.json"
         )
     try:

@@ -83,9 +83,9 @@ def test_a_combination_can_be_merged(runs: dict[str, Run], tiny: Model, tiny_dat
     ("names", "weight", "line"),
     [
         ([], 1.0, "give one or more runs of LoRA"),
-        (["first", "soft"], 1.0, "give one or more runs of LoRA"),
-        (["first", "dora"], 1.0, "give one or more runs of LoRA without dora"),
-        (["first", "ranks"], 1.0, "give one or more runs of LoRA without dora and ranks"),
+        (["first", "soft"], 1.0, "give runs of LoRA without dora and ranks"),
+        (["first", "dora"], 1.0, "give runs of LoRA without dora"),
+        (["first", "ranks"], 1.0, "give runs of LoRA without dora and ranks"),
         (["first", "lowest"], 1.0, "combine runs with the same targets and layers"),
         (["first", "elsewhere"], 1.0, "combine runs with the same targets"),
         (["first"], math.nan, "nan is no weight: use a number such as 0.5 or -1"),

@@ -34,6 +34,7 @@ tags: [{method}, labkit]
 ## Use
 
 labkit is not needed. {notes}A dialogue has a turn a line; model and prompt together read up to 512 tokens.
+What transformers may say of tied weights when it loads the model does no harm.
 
 ```python
 {snippet}

@@ -55,10 +55,10 @@ def combine(base: Model, parts: Sequence[tuple[Run | str | Path, float]]) -> Mod
 def _sum(methods: Sequence[object], weights: Sequence[float]) -> LoRA:
     """The LoRA that holds all of them, whose scale, alpha / rank, is 1."""
     loras = [method for method in methods if isinstance(method, LoRA) and not (method.dora or method.ranks)]
-    if not loras or len(loras) < len(methods):
-        raise LabError(
-            "only what plain LoRAs learned can be added up: give one or more runs of LoRA without dora and ranks"
-        )
+    if not methods:
+        raise LabError("nothing to add up: give one or more runs of LoRA")
+    if len(loras) < len(methods):
+        raise LabError("only what plain LoRAs learned can be added up: give runs of LoRA without dora and ranks")
     for weight in weights:
         if not math.isfinite(weight):
             raise LabError(f"{weight} is no weight: use a number such as 0.5 or -1")
