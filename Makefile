@@ -1,13 +1,15 @@
+# make setup     sets up .venv, as each of the others does first; a second call installs nothing again
 # make lab       JupyterLab on the labs
 # make compare   train and compare the methods
 # make test      all checks
 # make book      the labs that have been run, as pages in build/book; with FAST=1 for a few steps only
-# Each sets up .venv first; a second call installs nothing again.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: lab compare test browser book pictures data pretrain record benchmark
+.PHONY: setup lab compare test browser book pictures data pretrain record benchmark
+
+setup: .venv/ready
 
 lab: .venv/ready
 	$(BIN)/jupyter lab labs
