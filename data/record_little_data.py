@@ -64,6 +64,7 @@ def line(one: Entry, full: Entry) -> dict[str, Any]:
     gap = paired_difference(one.scores, full.scores, "rouge1")
     told = {"label": one.label} | {name: value for name, value in one.row(None).items() if name in names}
     told |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
+    told |= {"validation_loss_to_full": told["validation_loss"] - full.mean("validation_loss")}
     return told | {"steps": [results["steps"] for results in one.results]}
 
 

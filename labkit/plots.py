@@ -37,7 +37,7 @@ def style(figure: Any) -> Any:
 
 def title(measure: str) -> str:
     """How a ROUGE measure is written: "rouge1" is ROUGE-1, and "rouge1_max" the same over the best references."""
-    return measure.replace("rouge", "ROUGE-").replace("_max", ", best reference")
+    return measure.replace("rouge", "ROUGE-").replace("_max", ", best reference").replace("_", " ")
 
 
 def error_bars(rows: list[dict[str, Any]], measure: str) -> dict[str, Any]:

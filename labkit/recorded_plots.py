@@ -5,16 +5,17 @@ from typing import Any
 Recording = dict[str, Any]
 
 
-def plot_little_data(told: Recording) -> Any:
-    """How far each method is above full fine-tuning, over the number of training dialogues, with intervals.
+def plot_little_data(told: Recording, measure: str = "rouge1") -> Any:
+    """How far each method is above full fine-tuning, over the number of training dialogues.
 
     Args:
         told: What data/recorded/little_data.json holds.
+        measure: "rouge1", with intervals, or "validation_loss".
 
     Returns:
         A plotly figure; 0 is as good as full fine-tuning on the same dialogues.
     """
-    return _gaps(told["rows"], "dialogues", "training dialogues", "{:,}")
+    return _gaps(told["rows"], measure, "dialogues", "training dialogues", "{:,}")
 
 
 def plot_sizes(told: Recording) -> Any:
@@ -27,7 +28,7 @@ def plot_sizes(told: Recording) -> Any:
         A plotly figure; 0 is as good as full fine-tuning.
     """
     rows = [row | {"millions": row["parameters"] / 1e6} for row in told["rows"] if row["percent"]]
-    return _gaps(rows, "millions", "parameters of the model", "{:.2g} M")
+    return _gaps(rows, "rouge1", "millions", "parameters of the model", "{:.2g} M")
 
 
 def plot_moved(told: Recording, where: str) -> Any:
@@ -56,21 +57,22 @@ def plot_moved(told: Recording, where: str) -> Any:
     return style(figure)
 
 
-def _gaps(rows: list[dict[str, Any]], over: str, title: str, shown: str) -> Any:
+def _gaps(rows: list[dict[str, Any]], measure: str, over: str, name: str, shown: str) -> Any:
     """What each method has above full fine-tuning, over one number on a logarithmic axis."""
     import plotly.graph_objects as go
 
-    from labkit.plots import error_bars, style
+    from labkit.plots import error_bars, style, title
 
+    gap = f"{measure}_to_full"
     figure, rows = go.Figure(), [row for row in rows if row["label"] != "full"]
     for label, look in _looks(rows):
         mine = [row for row in rows if row["label"] == label]
-        x, y = [row[over] for row in mine], [row["rouge1_to_full"] for row in mine]
-        errors = error_bars(mine, "rouge1_to_full")
+        x, y = [row[over] for row in mine], [row[gap] for row in mine]
+        errors = error_bars(mine, gap)
         figure.add_scatter(x=x, y=y, error_y=errors, name=label, mode="lines+markers", **look)
     ticks = sorted({row[over] for row in rows})
-    axis = {"title": title, "type": "log", "tickvals": ticks, "ticktext": [shown.format(tick) for tick in ticks]}
-    figure.update_layout(xaxis=axis, yaxis={"title": "ROUGE-1 above full fine-tuning"})
+    axis = {"title": name, "type": "log", "tickvals": ticks, "ticktext": [shown.format(tick) for tick in ticks]}
+    figure.update_layout(xaxis=axis, yaxis={"title": f"{title(measure)} above full fine-tuning"})
     return style(figure)
 
 

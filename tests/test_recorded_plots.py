@@ -16,6 +16,9 @@ def test_little_data_has_a_line_a_method_over_the_number_of_dialogues() -> None:
     (line,) = figure.data
     assert (line.name, list(line.x), list(line.y)) == ("lora", [16, 2400], [0.01, -0.02])
     assert list(figure.layout.xaxis.ticktext) == ["16", "2,400"]
+    losses = [{"label": "lora", "dialogues": 16, "validation_loss_to_full": -0.3}]
+    (line,) = plot_little_data({"rows": losses}, "validation_loss").data
+    assert (list(line.y), line.error_y.visible) == ([-0.3], False)
 
 
 def test_sizes_are_shown_for_what_is_trained_beside_full_fine_tuning() -> None:
