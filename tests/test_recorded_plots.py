@@ -10,15 +10,28 @@ def row(label: str, over: float, **told: float) -> dict[str, object]:
     return {"label": label, **told, **gap}
 
 
-def test_little_data_has_a_line_a_method_over_the_number_of_dialogues() -> None:
-    rows = [row(label, over, dialogues=n) for n, over in ((16, 0.01), (2400, -0.02)) for label in ("full", "lora")]
-    figure = plot_little_data({"rows": rows})
-    (line,) = figure.data
-    assert (line.name, list(line.x), list(line.y)) == ("lora", [16, 2400], [0.01, -0.02])
-    assert list(figure.layout.xaxis.ticktext) == ["16", "2,400"]
-    losses = [{"label": "lora", "dialogues": 16, "validation_loss_to_full": -0.3}]
-    (line,) = plot_little_data({"rows": losses}, "validation_loss").data
-    assert (list(line.y), line.error_y.visible) == ([-0.3], False)
+def test_little_data_has_a_line_a_method_and_a_column_a_number_of_dialogues() -> None:
+    rows = [row("lora", -0.015, dialogues=16), row("lora", -0.03, dialogues=2400)]
+    full = [row("full", 0, dialogues=16, rouge1=0.3), row("full", 0, dialogues=2400, rouge1=0.4)]
+    (heat,) = plot_little_data({"rows": full + rows}).data
+    assert ([list(line) for line in heat.z], list(heat.y)) == ([[-0.015, -0.03]], ["lora"])
+    assert list(heat.x) == ["16<br>full: 0.300", "2,400<br>full: 0.400"]
+    assert [list(line) for line in heat.text] == [["(-0.015)", "-0.030"]]  # brackets: the interval holds zero
+    assert [list(line) for line in heat.hovertext] == [["[-0.025, +0.005]", "[-0.040, -0.010]"]]
+
+
+def test_a_lower_validation_loss_than_full_fine_tuning_is_blue_as_a_higher_rouge_is() -> None:
+    def blue_end(measure: str, value: float) -> bool:
+        rows = [{"label": each, "dialogues": 16, measure: value, f"{measure}_to_full": value} for each in ("full", "a")]
+        (heat,) = plot_little_data({"rows": rows}, measure).data
+        assert heat.zmin == -heat.zmax
+        end = (heat.colorscale[-1] if value > 0 else heat.colorscale[0])[1]
+        red, _, blue = (int(part) for part in end.removeprefix("rgb(").rstrip(")").split(","))
+        return blue > red
+
+    assert blue_end("validation_loss", -0.3)
+    assert not blue_end("validation_loss", 0.3)
+    assert blue_end("rouge1", 0.02)
 
 
 def test_sizes_are_shown_for_what_is_trained_beside_full_fine_tuning() -> None:
