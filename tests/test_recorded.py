@@ -211,6 +211,59 @@ def test_8_bits_save_in_a_process_what_they_save_of_the_weights() -> None:
         assert full["peak_mib"] - few["peak_mib"] == pytest.approx(saved, rel=0.1)
 
 
+def test_lab_6_tells_what_little_data_change() -> None:
+    lab, told = prose("06_compare"), read("little_data")
+    rows = {(row["label"], row["dialogues"]): row for row in told["rows"]}
+    assert len(rows) == 12 * 5
+    assert {len(row["rouge1_seeds"]) for row in rows.values()} == {3}
+    assert max(row["rouge1_to_full"] for row in rows.values()) == 0
+
+    def gap(dialogues: int) -> str:
+        row = rows["lora", dialogues]
+        ends = (row["rouge1_to_full"], *row["rouge1_to_full_interval"])
+        return "{} [{}, {}]".format(*(f"{each:+.3f}".replace("0.", ".", 1) for each in ends))
+
+    assert f"LoRA is at {gap(16)} there, and at {gap(2400)} with 2,400." in lab
+    for label in ("lora", "adalora"):
+        assert rows[label, 16]["rouge1_to_full_interval"][1] > 0 > rows[label, 2400]["rouge1_to_full_interval"][1]
+    below = {size: {label for (label, n), row in rows.items() if n == size and row["validation_loss_to_full"] < 0}
+             for size in (16, 64, 1024, 2400)}  # fmt: skip
+    told_below = {"lora", "adalora", "bottleneck", "prompt-tuning", "p-tuning", "multitask-prompt-tuning"}
+    assert below == {16: told_below | {"layer-norm"}, 64: told_below, 1024: set(), 2400: set()}
+    loss = {pair: f"{row['validation_loss']:.2f}" for pair, row in rows.items()}
+    assert f"LoRA ({loss['lora', 16]} and {loss['lora', 64]}), AdaLoRA" in lab
+    assert f"below full fine-tuning ({loss['full', 16]} and {loss['full', 64]})." in lab
+    assert "LoRA had {:.3f} and full fine-tuning {:.3f}".format(
+        *(rows[label, 64]["rouge1"] for label in ("lora", "full"))
+    ).replace("0.", ".") in lab  # fmt: skip
+
+
+def test_lab_6_tells_who_overfits_and_what_helps() -> None:
+    lab = prose("06_compare")
+    rows = {(row["label"], row["against"]): row for row in read("little_data")["overfitting"]}
+    low, end = (
+        {pair: f"{row[f'validation_loss_{when}']:.2f}" for pair, row in rows.items()} for when in ("lowest", "end")
+    )
+    rouge = {pair: f"{row['rouge1']:.3f}".lstrip("0") for pair, row in rows.items()}
+    lora, full, prompt = ((label, "nothing") for label in ("lora", "full", "prompt-tuning"))
+    assert f"from {low[lora]} to {end[lora]} beside {low[full]} to {end[full]}:" in lab
+    assert f"its loss stays at {end[prompt]}. (Its ROUGE-1 is the lowest all the same, {rouge[prompt]}.)" in lab
+    assert rows[prompt]["rouge1"] < min(rows[lora]["rouge1"], rows[full]["rouge1"])
+    held, not_held = ("lora", "dropout"), ("full", "dropout")
+    assert f"loss ends at {end[held]} and whose ROUGE-1 goes from {rouge[lora]} to {rouge[held]}" in lab
+    seeds = [rows[each]["rouge1_seeds"] for each in (held, lora)]
+    assert all(after > before for after, before in zip(*seeds, strict=True))
+    assert f"full fine-tuning: {end[not_held]}, and down from {rouge[full]} to {rouge[not_held]}." in lab
+    assert f"prompt tuning's ROUGE-1 rises to {rouge['prompt-tuning', 'weight decay']} with it" in lab
+    for label in ("full", "lora", "prompt-tuning"):
+        for when in ("validation_loss_lowest", "validation_loss_end"):
+            assert rows[label, "weight decay"][when] == pytest.approx(rows[label, "nothing"][when], abs=0.06)
+    trained = {row["label"]: row["trainable"] for row in read("family")["rows"]}
+    numbers = (f"{trained[label]:,}" for label in ("full", "lora", "prompt-tuning"))
+    assert "full fine-tuning trains {} numbers, LoRA {}, prompt tuning {}.".format(*numbers) in lab
+    assert trained["full"] / trained["lora"] == pytest.approx(70, abs=2)
+
+
 def test_lab_7_tells_the_recorded_figures() -> None:
     lab = prose("07_the_real_thing")
     told = read("lab_7")
