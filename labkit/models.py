@@ -16,6 +16,8 @@ from labkit.prompts import LIMIT
 
 PRECISIONS = ("auto", "fp32", "bf16")
 LOUD = ("transformers", "torchao", "bitsandbytes")  # loggers
+# on some processors it tells anybody who imports peft of a kernel to download, which nothing here uses
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, eq=False)
