@@ -23,7 +23,7 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests --ignore=tests/browser
-	LABKIT_RUNS=$$(mktemp -d) $(BIN)/python -m pytest --nbmake --nbmake-timeout=600 labs
+	LABKIT_RUNS=$$(mktemp -d) PYTHONPATH=tests $(BIN)/python -m pytest -p quiet_labs --nbmake --nbmake-timeout=600 labs
 	$(BIN)/python -m pytest tests/browser -rs
 
 .venv/ready: pyproject.toml constraints.txt

@@ -1,4 +1,4 @@
-"""A lab that nbmake runs fails, too, when a cell writes to stderr: a learner would see it in red, and wonder."""
+"""A pytest plugin: a lab that nbmake runs fails, too, when a cell writes to stderr, which a learner sees in red."""
 
 import pytest
 from nbmake.nb_result import NotebookError, NotebookResult
@@ -7,6 +7,11 @@ from nbmake.nb_run import NotebookRun
 
 def pytest_configure() -> None:
     """Look at what the cells wrote, each time nbmake has run a notebook."""
+    watch(pytest.MonkeyPatch())
+
+
+def watch(patch: pytest.MonkeyPatch) -> None:
+    """Make nbmake report stderr as an error, until the patch is undone."""
     execute = NotebookRun.execute
 
     def looked_at(run: NotebookRun) -> NotebookResult:
@@ -18,4 +23,4 @@ def pytest_configure() -> None:
                 return NotebookResult(result.nb, NotebookError(summary, f"{summary}:\n{cell.source}\n\n{told}", place))
         return result
 
-    pytest.MonkeyPatch().setattr(NotebookRun, "execute", looked_at)
+    patch.setattr(NotebookRun, "execute", looked_at)
