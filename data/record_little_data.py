@@ -4,9 +4,10 @@
     python data/record_little_data.py --part 0/2    # every second run only, while another process does 1/2
 
 2,400 is what 150 steps of 16 read at most. Each training stops when the validation loss no longer falls, and keeps the
-weights that had the lowest (of AdaLoRA perhaps before all ranks were cut that it was to cut). Beside that: 64 dialogues
-without such a stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json; runs are kept in
-data/.record, beside those of record.py.
+weights that had the lowest (of AdaLoRA perhaps before all ranks were cut that it was to cut). With few dialogues some
+have it at the first measurement, so three are measured more closely, too. Beside that: 64 dialogues without such a
+stop, plain, with weight decay, and with dropout. Writes data/recorded/little_data.json; runs are kept in data/.record,
+beside those of record.py.
 """
 
 import argparse
@@ -32,11 +33,17 @@ HERE = Path(__file__).parent
 SIZES = (16, 64, 256, 1024, None)
 METHODS = [kind() for kind in FAMILY]
 STOPPING = lk.Training(steps=150, validations=15, patience=3, validation_rows=64)
+CLOSELY = replace(STOPPING, validations=75, patience=10)
 LONG = lk.Training(steps=160, validations=16, validation_rows=128)  # as in lab_2.json
 AGAINST = {"nothing": LONG, "weight decay": replace(LONG, weight_decay=0.1), "dropout": replace(LONG, dropout=0.1)}
 OVERFITTED = (lk.FullFineTuning(), lk.LoRA(), lk.PromptTuning())
+CLOSE_UP = (lk.FullFineTuning(), lk.LoRA(), lk.Bottleneck())
 # what is trained: first with few and with more dialogues, then on 64 for too long
-GRID = [*product(SIZES, [STOPPING], METHODS), *product([64], AGAINST.values(), OVERFITTED)]
+GRID = [
+    *product(SIZES, [STOPPING], METHODS),
+    *product(SIZES[:2], [CLOSELY], CLOSE_UP),
+    *product([64], AGAINST.values(), OVERFITTED),
+]
 
 
 @cache  # their fingerprint takes a second
@@ -65,7 +72,12 @@ def line(one: Entry, full: Entry) -> dict[str, Any]:
     told = {"label": one.label} | {name: value for name, value in one.row(None).items() if name in names}
     told |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
     told |= {"validation_loss_to_full": told["validation_loss"] - full.mean("validation_loss")}
-    return told | {"steps": [results["steps"] for results in one.results]}
+    measured = [
+        [(each["validation_loss"], each["step"]) for each in run.history if "validation_loss" in each]
+        for run in one.runs
+    ]
+    lowest = [min(pairs)[1] for pairs in measured]
+    return told | {"steps": [results["steps"] for results in one.results], "lowest_at": lowest}
 
 
 def overfitting(one: Entry) -> dict[str, Any]:
@@ -81,7 +93,7 @@ def main(seeds: int, index: int, parts: int) -> None:
         train(dialogues, training, method, seed)
     if parts > 1:
         return
-    rows, long = [], []
+    rows, closely, long = [], [], []
     for dialogues in SIZES:
         entries = [entry(dialogues, STOPPING, method, range(seeds)) for method in METHODS]
         full = entries[[each.label for each in entries].index("full")]
@@ -90,8 +102,11 @@ def main(seeds: int, index: int, parts: int) -> None:
     for name, training in AGAINST.items():
         entries = [entry(64, training, method, range(seeds)) for method in OVERFITTED]
         long += [{"against": name} | line(each, entries[0]) | overfitting(each) for each in entries]
-    found = {"rows": rows, "overfitting": long, "dialogues": 200, "seeds": seeds, "steps": STOPPING.steps}
-    found |= {"data": lk.load_dialogues().fingerprint, "environment": environment()}
+    for dialogues in SIZES[:2]:
+        entries = [entry(dialogues, CLOSELY, method, range(seeds)) for method in CLOSE_UP]
+        closely += [{"dialogues": dialogues} | line(each, entries[0]) for each in entries]
+    found = {"rows": rows, "closely": closely, "overfitting": long, "dialogues": 200, "seeds": seeds}
+    found |= {"steps": STOPPING.steps, "data": lk.load_dialogues().fingerprint, "environment": environment()}
     write_json(HERE / "recorded" / "little_data.json", found, indent=None)
 
 
