@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -72,18 +73,20 @@ def line(one: Entry, full: Entry) -> dict[str, Any]:
     told = {"label": one.label} | {name: value for name, value in one.row(None).items() if name in names}
     told |= {"rouge1_to_full": gap.mean, "rouge1_to_full_interval": [gap.low, gap.high]}
     told |= {"validation_loss_to_full": told["validation_loss"] - full.mean("validation_loss")}
-    measured = [
-        [(each["validation_loss"], each["step"]) for each in run.history if "validation_loss" in each]
-        for run in one.runs
-    ]
-    lowest = [min(pairs)[1] for pairs in measured]
-    return told | {"steps": [results["steps"] for results in one.results], "lowest_at": lowest}
+    lowest = [min(pairs) for pairs in measured(one)]
+    told |= {"lowest_at": [step for _, step in lowest], "validation_loss_seeds": [loss for loss, _ in lowest]}
+    return told | {"steps": [results["steps"] for results in one.results]}
+
+
+def measured(one: Entry) -> list[list[tuple[float, int]]]:
+    """Each validation loss with its step, for each seed."""
+    name = "validation_loss"
+    return [[(line[name], line["step"]) for line in run.history if name in line] for run in one.runs]
 
 
 def overfitting(one: Entry) -> dict[str, Any]:
     """How low the validation loss was and where it ended, means over the seeds, and the curves of the first seed."""
-    losses = [[line["validation_loss"] for line in run.history if "validation_loss" in line] for run in one.runs]
-    lowest, end = fmean(map(min, losses)), fmean(each[-1] for each in losses)
+    lowest, end = (fmean(pick(pairs)[0] for pairs in measured(one)) for pick in (min, itemgetter(-1)))
     return {"validation_loss_lowest": lowest, "validation_loss_end": end, "history": curve(one.runs[0])}
 
 
