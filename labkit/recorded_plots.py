@@ -18,16 +18,17 @@ def plot_little_data(told: Recording, measure: str = "rouge1") -> Any:
     rows = {(row["label"], row["dialogues"]): row for row in told["rows"]}
     sizes, labels = list(dict.fromkeys(size for _, size in rows)), list(dict.fromkeys(label for label, _ in rows))
     labels.remove("full")
-    gap, better = f"{measure}_to_full", 1 if measure.startswith("rouge") else -1
+    gap, loss = f"{measure}_to_full", measure == "validation_loss"
     gaps = [[rows[label, size][gap] for size in sizes] for label in labels]
     ends = [[rows[label, size].get(f"{gap}_interval") for size in sizes] for label in labels]
     columns = [f"{size:,}<br>full: {rows['full', size][measure]:.3f}" for size in sizes]
     shown = [[_gap(*pair) for pair in zip(*line, strict=True)] for line in zip(gaps, ends, strict=True)]
     over = [["" if end is None else f"[{end[0]:+.3f}, {end[1]:+.3f}]" for end in line] for line in ends]
-    most = max(abs(value) for line in gaps for value in line)
+    most = min(0.5, max(abs(value) for line in gaps for value in line))  # else what is far off makes the rest pale
+    name = "loss above<br>full" if loss else "above full"
     figure = _heatmap(
         gaps, columns, labels, text=shown, texttemplate="%{text}", hovertext=over,
-        colorscale="RdBu" if better > 0 else "RdBu_r", zmin=-most, zmax=most, colorbar={"title": "above full"},
+        colorscale="RdBu_r" if loss else "RdBu", zmin=-most, zmax=most, colorbar={"title": name},
     )  # fmt: skip
     return figure.update_xaxes(title="training dialogues")
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from show_recorded import ROOT, picture, readme
 
 from labkit.costs.budget import Step, base_bytes, predict_memory
-from labkit.methods import LoRA
+from labkit.methods import FullFineTuning, LoRA, PromptTuning
 from labkit.parameters import shape_of
 from labkit.recordings import FOLDER, read
 
@@ -213,55 +213,93 @@ def test_8_bits_save_in_a_process_what_they_save_of_the_weights() -> None:
 
 def test_lab_6_tells_what_little_data_change() -> None:
     lab, told = prose("06_compare"), read("little_data")
-    rows = {(row["label"], row["dialogues"]): row for row in told["rows"]}
+    rows, close = ({(row["label"], row["dialogues"]): row for row in told[name]} for name in ("rows", "closely"))
     assert len(rows) == 12 * 5
-    assert {len(row["rouge1_seeds"]) for row in rows.values()} == {3}
+    assert {len(row["rouge1_seeds"]) for row in told["rows"] + told["closely"]} == {3}
     assert max(row["rouge1_to_full"] for row in rows.values()) == 0
 
-    def gap(dialogues: int) -> str:
-        row = rows["lora", dialogues]
+    def gap(row: dict[str, Any]) -> str:
         ends = (row["rouge1_to_full"], *row["rouge1_to_full_interval"])
         return "{} [{}, {}]".format(*(f"{each:+.3f}".replace("0.", ".", 1) for each in ends))
 
-    assert f"LoRA is at {gap(16)} there, and at {gap(2400)} with 2,400." in lab
-    for label in ("lora", "adalora"):
-        assert rows[label, 16]["rouge1_to_full_interval"][1] > 0 > rows[label, 2400]["rouge1_to_full_interval"][1]
-    below = {size: {label for (label, n), row in rows.items() if n == size and row["validation_loss_to_full"] < 0}
-             for size in (16, 64, 1024, 2400)}  # fmt: skip
-    told_below = {"lora", "adalora", "bottleneck", "prompt-tuning", "p-tuning", "multitask-prompt-tuning"}
-    assert below == {16: told_below | {"layer-norm"}, 64: told_below, 1024: set(), 2400: set()}
-    loss = {pair: f"{row['validation_loss']:.2f}" for pair, row in rows.items()}
-    assert f"LoRA ({loss['lora', 16]} and {loss['lora', 64]}), AdaLoRA" in lab
-    assert f"below full fine-tuning ({loss['full', 16]} and {loss['full', 64]})." in lab
-    assert "LoRA had {:.3f} and full fine-tuning {:.3f}".format(
-        *(rows[label, 64]["rouge1"] for label in ("lora", "full"))
-    ).replace("0.", ".") in lab  # fmt: skip
+    def rouge(row: dict[str, Any]) -> str:
+        return f"{row['rouge1']:.3f}".removeprefix("0")
+
+    assert f"LoRA is at {gap(rows['lora', 16])} there and at {gap(rows['lora', 2400])} with 2,400." in lab
+    held = {label for label, size in rows if size == 16 and rows[label, 16]["rouge1_to_full_interval"][1] > 0}
+    assert held == {"lora", "adalora", "prefix-tuning"}
+    assert all(rows[label, 2400]["rouge1_to_full_interval"][1] < 0 for label in held)
+    assert {step for size in (16, 64) for step in rows["full", size]["lowest_at"]} == {10}
+    assert set(close["full", 16]["lowest_at"]) == {6, 8}
+    assert f"has {rouge(close['full', 16])} with 16 dialogues, where it had {rouge(rows['full', 16])}, and" in lab
+    assert f"and LoRA is at {gap(close['lora', 16])}. With 64 it is at {gap(close['lora', 64])}." in lab
+    other = next(row for row in read("lab_2")["rows"] if row["label"] == "64, early stopping")
+    assert f"(lab 2's 64 gave full fine-tuning {rouge(other)})" in lab
+
+
+def test_lab_6_tells_whose_validation_loss_is_lower_with_little_data() -> None:
+    lab, told = prose("06_compare"), read("little_data")
+    losses, finer = (
+        {(row["label"], row["dialogues"]): row["validation_loss"] for row in told[name]} for name in ("rows", "closely")
+    )
+    sizes = (16, 64, 1024, 2400)
+    below = {size: {label for label, n in losses if losses[label, size] < losses["full", size]} for size in sizes}
+    six = {"lora", "adalora", "bottleneck", "prompt-tuning", "p-tuning", "multitask-prompt-tuning"}
+    assert below == {16: six | {"layer-norm"}, 64: six, 1024: set(), 2400: set()}
+    assert min(step for row in told["rows"] if row["dialogues"] > 1000 for step in row["steps"]) == told["steps"]
+    not_below = [(label, n) for label in six for n in (16, 64) if losses[label, n] >= finer["full", n]]
+    assert not_below == [("adalora", 16)]
+
+    def both(pairs: dict[tuple[str, int], float], label: str) -> str:
+        return f"{pairs[label, 16]:.2f} and {pairs[label, 64]:.2f}"
+
+    assert (
+        f"full fine-tuning ({both(losses, 'full')}) with 16 and with 64 dialogues: LoRA ({both(losses, 'lora')})" in lab
+    )
+    assert f"full fine-tuning comes to {both(finer, 'full')}." in lab
+    assert f"LoRA, measured so too, comes to {both(finer, 'lora')}, below with each seed." in lab
+    seeds = {(row["label"], row["dialogues"]): row["validation_loss_seeds"] for row in told["closely"]}
+    for size in (16, 64):
+        assert all(few < all_ for few, all_ in zip(seeds["lora", size], seeds["full", size], strict=True))
 
 
 def test_lab_6_tells_who_overfits_and_what_helps() -> None:
-    lab = prose("06_compare")
-    rows = {(row["label"], row["against"]): row for row in read("little_data")["overfitting"]}
+    lab, told = prose("06_compare"), read("little_data")
+    rows = {(row["label"], row["against"]): row for row in told["overfitting"]}
     low, end = (
         {pair: f"{row[f'validation_loss_{when}']:.2f}" for pair, row in rows.items()} for when in ("lowest", "end")
     )
     rouge = {pair: f"{row['rouge1']:.3f}".lstrip("0") for pair, row in rows.items()}
     lora, full, prompt = ((label, "nothing") for label in ("lora", "full", "prompt-tuning"))
-    assert f"from {low[lora]} to {end[lora]} beside {low[full]} to {end[full]}:" in lab
-    assert f"its loss stays at {end[prompt]}. (Its ROUGE-1 is the lowest all the same, {rouge[prompt]}.)" in lab
+    assert f"from {low[lora]} to {end[lora]}, and full fine-tuning from {low[full]} to {end[full]}." in lab
+    assert f"Prompt tuning stays at {end[prompt]};" in lab
     assert rows[prompt]["rouge1"] < min(rows[lora]["rouge1"], rows[full]["rouge1"])
-    held, not_held = ("lora", "dropout"), ("full", "dropout")
-    assert f"loss ends at {end[held]} and whose ROUGE-1 goes from {rouge[lora]} to {rouge[held]}" in lab
-    seeds = [rows[each]["rouge1_seeds"] for each in (held, lora)]
-    assert all(after > before for after, before in zip(*seeds, strict=True))
-    assert f"full fine-tuning: {end[not_held]}, and down from {rouge[full]} to {rouge[not_held]}." in lab
-    assert f"prompt tuning's ROUGE-1 rises to {rouge['prompt-tuning', 'weight decay']} with it" in lab
-    for label in ("full", "lora", "prompt-tuning"):
-        for when in ("validation_loss_lowest", "validation_loss_end"):
-            assert rows[label, "weight decay"][when] == pytest.approx(rows[label, "nothing"][when], abs=0.06)
+    assert [line["loss"] for line in rows[prompt]["history"] if "loss" in line][-1] > 2
     trained = {row["label"]: row["trainable"] for row in read("family")["rows"]}
     numbers = (f"{trained[label]:,}" for label in ("full", "lora", "prompt-tuning"))
     assert "full fine-tuning trains {} numbers, LoRA {}, prompt tuning {}.".format(*numbers) in lab
     assert trained["full"] / trained["lora"] == pytest.approx(70, abs=2)
+    for label in ("full", "lora", "prompt-tuning"):
+        for when in ("validation_loss_lowest", "validation_loss_end"):
+            assert rows[label, "weight decay"][when] == pytest.approx(rows[label, "nothing"][when], abs=0.06)
+    assert PromptTuning().learning_rate / FullFineTuning().learning_rate == pytest.approx(300)
+    assert f"there ROUGE-1 rises to {rouge['prompt-tuning', 'weight decay']}." in lab
+
+    def rises(after: dict[str, Any], before: dict[str, Any]) -> int:
+        return sum(b > a for b, a in zip(after["rouge1_seeds"], before["rouge1_seeds"], strict=True))
+
+    held, not_held = ("lora", "dropout"), ("full", "dropout")
+    assert f"its loss ends at {end[held]}, and ROUGE-1 goes from {rouge[lora]} to {rouge[held]}, up with each" in lab
+    assert rises(rows[held], rows[lora]) == 3
+    assert f"goes down, from {rouge[full]} to {rouge[not_held]}, and the loss ends at {end[not_held]}" in lab
+    assert f"though its lowest, {low[not_held]}, is lower than before" in lab
+    assert rows[held]["rouge1_to_full_interval"][0] > 0
+
+    stopped = {row["label"]: row for row in told["rows"] if row["dialogues"] == 64}
+    means = (f"{stopped[label]['rouge1']:.3f}".lstrip("0") for label in ("lora", "full", "prompt-tuning"))
+    said = "LoRA had {}, more with each seed, full fine-tuning {}, more with two of three, and prompt tuning, which had"
+    assert f"{said} no need of it, {{}}.".format(*means) in lab
+    assert [rises(stopped[label], rows[label, "nothing"]) for label in ("lora", "full")] == [3, 2]
 
 
 def test_lab_7_tells_the_recorded_figures() -> None:
