@@ -83,6 +83,16 @@ def test_tells_mistakes_as_pairs_of_a_number_and_what_to_say(lab: Path) -> None:
                 assert isinstance(ast.literal_eval(pair.elts[1]), str)
 
 
+@pytest.mark.parametrize("lab", LABS, ids=lambda lab: lab.stem)
+def test_leaves_what_it_read_from_a_recording_its_name(lab: Path) -> None:
+    # far below, another cell looks into the same recording
+    given = [node for cell in code(lab) for node in ast.walk(cell) if isinstance(node, ast.Assign)]
+    reads = [node for node in given if isinstance(node.value, ast.Call) and ast.unparse(node.value.func) == "read"]
+    recorded = {ast.unparse(node.targets[0]): node for node in reads}
+    again = [node for node in given if {ast.unparse(each) for each in node.targets} & recorded.keys()]
+    assert again == list(recorded.values())
+
+
 def code(lab: Path) -> list[ast.Module]:
     """The code cells of a lab."""
     cells = json.loads(lab.read_text(encoding="utf-8"))["cells"]
