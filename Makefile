@@ -22,7 +22,7 @@ test: .venv/ready
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest tests --ignore=tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore=tests/browser --numprocesses auto --maxprocesses 4 --dist loadfile
 	LABKIT_RUNS=$$(mktemp -d) PYTHONPATH=tests $(BIN)/python -m pytest -p quiet_labs --nbmake --nbmake-timeout=600 labs
 	$(BIN)/python -m pytest tests/browser -rs
 
