@@ -211,6 +211,15 @@ def test_8_bits_save_in_a_process_what_they_save_of_the_weights() -> None:
         assert full["peak_mib"] - few["peak_mib"] == pytest.approx(saved, rel=0.1)
 
 
+def test_lab_6_tells_what_a_method_stores_a_task() -> None:
+    stored = {row["label"]: row["adapter_bytes"] for row in read("family")["rows"] if row["adapter_bytes"]}
+    largest = sorted(stored, key=stored.__getitem__, reverse=True)[:3]
+    assert [label.split()[0] for label in largest] == ["full", "selective", "selective"]
+    assert stored["lora init=pissa"] == pytest.approx(2 * stored["lora"], rel=0.03)  # each file has a header
+    assert stored["prefix-tuning mlp=64"] == stored["prefix-tuning"]
+    assert stored["p-tuning"] == stored["prompt-tuning"]
+
+
 def test_lab_6_tells_what_little_data_change() -> None:
     lab, told = prose("06_compare"), read("little_data")
     rows, close = ({(row["label"], row["dialogues"]): row for row in told[name]} for name in ("rows", "closely"))
