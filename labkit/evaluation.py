@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labkit.dialogues import Dialogues, lead
+from labkit.dials import check_types
 from labkit.errors import LabError
 from labkit.generation import summarize, turns_cut
 from labkit.intervals import Scores
@@ -32,6 +33,7 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         """Refuse what nothing can be scored with."""
+        check_types(self)
         for name, value in asdict(self).items():
             if value is not None and value < 1:
                 raise LabError(f"{name} is {value}: use 1 or more")

@@ -89,7 +89,8 @@ def methods(names: Sequence[str], options: dict[str, Any]) -> list[Method]:
             for name in names:
                 check_bits(name, parameter.name)
             flag = "--" + parameter.name.replace("_", "-")
-            raise LabError(f"{flag} is no dial of {' or '.join(names)}: leave it out or add its method")
+            having = ", ".join(method.name for method in METHODS.values() if parameter.name in _dials(method))
+            raise LabError(f"{flag} is no dial of {' or '.join(names)}: leave it out, or take one of {having}")
     return made
 
 

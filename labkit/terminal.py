@@ -10,6 +10,7 @@ from rich.table import Table
 from labkit.plots import COST, QUALITY, cost_cells, cut_notes, quality_cells
 
 MANY = 15  # pairs of six lines; more would push the tables off the screen
+FEW = 30  # dialogues; resampling fewer of them makes intervals that are too narrow
 
 
 def print_comparison(comparison: Any) -> None:
@@ -32,6 +33,8 @@ def print_comparison(comparison: Any) -> None:
             "nothing differs; lab 6 has a stricter test."
         )
     out.print("ROUGE is the mean over the references; ± is half of the 95 % interval over the test dialogues.")
+    if (count := len(comparison.entries[0].scores.ids)) < FEW:
+        out.print(f"{count} test dialogues are few, and say little however the intervals look: take {FEW} or more.")
     if max(row["seeds"] for row in rows) == 1:
         out.print("An interval tells of other dialogues like these; --seeds 3 also averages over three trainings.")
     for note in cut_notes(rows):

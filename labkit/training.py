@@ -10,6 +10,7 @@ from typing import Any
 
 from labkit.batches import collator, encode_rows, in_order
 from labkit.dialogues import Dialogues
+from labkit.dials import check_types
 from labkit.errors import LabError, StoppedError
 from labkit.memory import PeakMemory
 from labkit.methods import FullFineTuning
@@ -45,6 +46,7 @@ class Training:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained with."""
+        check_types(self)
         for name in ("steps", "batch_size", "validations", "validation_rows"):
             if getattr(self, name) < 1:
                 raise LabError(f"{name} is {getattr(self, name)}: use 1 or more")

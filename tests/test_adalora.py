@@ -164,3 +164,6 @@ def test_a_start_above_the_width_of_a_target_is_refused(tiny: Model) -> None:
     attach(tiny, AdaLoRA(start=24))
     with pytest.raises(LabError, match="start 25 is above 24, the width of the narrowest target layer: use up to 24"):
         attach(tiny, AdaLoRA(start=25))
+    attach(tiny, AdaLoRA(rank=16))
+    with pytest.raises(LabError, match=r"rank 17 starts with 26, above 24, .*: use a rank up to 16"):
+        attach(tiny, AdaLoRA(rank=17))

@@ -1,6 +1,7 @@
 """Combining LoRAs: the sum is exact, taking away is the opposite of adding, and what does not fit is refused."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -89,12 +90,19 @@ def test_a_combination_can_be_merged(runs: dict[str, Run], tiny: Model, tiny_dat
         (["first", "lowest"], 1.0, "combine runs with the same targets and layers"),
         (["first", "elsewhere"], 1.0, "combine runs with the same targets"),
         (["first"], math.nan, "nan is no weight: use a number such as 0.5 or -1"),
+        (["first"], "1", "'1' is no weight: use a number such as 0.5 or -1"),
         (["first"] * 11, 1.0, "rank 33 is above 24, the width of the narrowest target layer"),
     ],
 )
 def test_refuses_what_does_not_add_up(
-    names: list[str], weight: float, line: str, runs: dict[str, Run], tiny: Model
+    names: list[str], weight: Any, line: str, runs: dict[str, Run], tiny: Model
 ) -> None:
     with pytest.raises(LabError, match=line) as caught:
         combine(tiny, [(runs[name], weight) for name in names])
     assert "\n" not in str(caught.value)
+
+
+def test_refuses_runs_without_weights(runs: dict[str, Run], tiny: Model) -> None:
+    without: Any = [runs["first"], runs["second"]]
+    with pytest.raises(LabError, match=r"part 1 is no pair: give a run and its weight, such as \(run, 0.5\)"):
+        combine(tiny, without)

@@ -82,7 +82,7 @@ def test_the_card_tells_base_data_dials_training_seed_and_versions(
         f"| data | tiny, fingerprint {tiny_data.fingerprint} |",
         "| licence of the data | not known here: look it up before you share this |",
         "| lora: rank | 4 |",
-        "| lora: alpha | not set |",
+        "| lora: alpha | 8, as none was given |",
         "| lora: targets | q, v |",
         "| lora: dropout | 0.5 |",
         "| training: dropout | 0.0 |",
@@ -118,7 +118,7 @@ def test_the_card_shows_scores_with_intervals_beside_base_and_lead(
     assert [row.split(" | ")[1].split()[0] for row in rows] == ["0.300", "0.150", "0.400"]
     assert f"| this | 0.400 [{low:.3f}, {high:.3f}] |" in card
     assert "| 7.0 |" in card
-    assert "Mean over the references of 6 test dialogues, 1 beam(s)" in card
+    assert "Mean over the references of 6 test dialogues, greedy search, with 95 % intervals" in card
     # every dialogue gains the same, so the interval has no width
     assert "ROUGE-1 over untouched base: +0.250 [+0.250, +0.250]" in card
     assert "ROUGE-1 over first two turns (lead-2): +0.100 [+0.100, +0.100]" in card

@@ -1,6 +1,8 @@
 """Merging: a plain network that writes the same, or a refusal."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import peft
 import pytest
@@ -26,6 +28,7 @@ from labkit.methods import (
 from labkit.models import Model
 from labkit.parameters import count_parameters
 from labkit.quantization import quantize
+from labkit.runs import Run
 
 every_lora = pytest.mark.parametrize(
     "method",
@@ -163,6 +166,12 @@ def test_what_holds_no_lora_is_refused_with_the_reason(method: Method | None, wh
     with pytest.raises(LabError, match=why) as caught:
         merge(attach(tiny, method) if method else tiny)
     assert "\n" not in str(caught.value)
+
+
+def test_a_run_is_to_be_opened_first(tmp_path: Path) -> None:
+    run: Any = Run(tmp_path)
+    with pytest.raises(LabError, match=r"a Run is no model: give open_run\(run, base\)"):
+        merge(run)
 
 
 # --- a base in fewer bits ---

@@ -42,7 +42,9 @@ def test_bits_are_for_lora_and_leave_the_others_beside_it_alone() -> None:
 
 
 def test_a_dial_that_no_chosen_method_has_is_refused() -> None:
-    with pytest.raises(LabError, match="--tokens is no dial of full or lora"):
+    with pytest.raises(
+        LabError, match=r"--tokens is no dial of full or lora: leave it out, or take one of .*prompt-tuning"
+    ):
         methods(["full", "lora"], given(tokens=5))
 
 

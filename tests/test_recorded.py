@@ -138,6 +138,9 @@ def test_lab_5_tells_what_was_recorded_of_the_family() -> None:
     least = [shown(label, "forgetting") for label in lost[:3]]
     assert "layer norms ({}), AdaLoRA ({}) and IA3 ({})".format(*least) in lab
     assert rows["full"]["step_seconds"] > 2 * rows["selective"]["step_seconds"]
+    steps = read("family")["steps"]
+    lora, dora = (f"{steps * rows[label]['step_seconds']:.0f} s" for label in ("lora", "lora dora=True"))
+    assert f"({steps} steps take {lora} with LoRA and {dora} with DoRA on a quiet machine)" in lab
     ranks = [pair for run in rows["adalora"]["ranks"] for pair in run.items()]
     kept = [
         f"{np.mean([rank for name, rank in ranks if part in f' {name} ']):.1f}"
@@ -254,6 +257,7 @@ def test_lab_6_tells_whose_validation_loss_is_lower_with_little_data() -> None:
     sizes = (16, 64, 1024, 2400)
     below = {size: {label for label, n in losses if losses[label, size] < losses["full", size]} for size in sizes}
     six = {"lora", "adalora", "bottleneck", "prompt-tuning", "p-tuning", "multitask-prompt-tuning"}
+    assert "bottleneck adapters, and the three kinds of prompt tuning. Layer norms are with 16 only." in lab
     assert below == {16: six | {"layer-norm"}, 64: six, 1024: set(), 2400: set()}
     assert min(step for row in told["rows"] if row["dialogues"] > 1000 for step in row["steps"]) == told["steps"]
     not_below = [(label, n) for label in six for n in (16, 64) if losses[label, n] >= finer["full", n]]

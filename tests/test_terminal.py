@@ -10,11 +10,12 @@ from labkit.recordings import read
 from labkit.terminal import print_comparison
 
 
-def shown(lines: int, capsys: pytest.CaptureFixture[str]) -> str:
+def shown(lines: int, capsys: pytest.CaptureFixture[str], dialogues: int = 500) -> str:
     rows = read("family")["rows"][:lines]
     pairs = combinations([row["label"] for row in rows], 2)
     told = [(later, earlier, Difference(0.01, 0.0, 0.02)) for earlier, later in pairs]
-    print_comparison(SimpleNamespace(rows=lambda: rows, differences=lambda: told))
+    entries = [SimpleNamespace(scores=SimpleNamespace(ids=range(dialogues)))]
+    print_comparison(SimpleNamespace(rows=lambda: rows, differences=lambda: told, entries=entries))
     return capsys.readouterr().out
 
 
@@ -26,3 +27,10 @@ def test_of_more_lines_only_the_differences_to_the_first_method_are_shown(capsys
     said = shown(8, capsys)
     assert said.count(" minus ") == said.count(" minus full") == 5
     assert "23 more pairs are in --json. At 95 %, 5 of 100 are called real by luck" in said
+
+
+def test_few_test_dialogues_are_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "29 test dialogues are few, and say little however the intervals look: take 30 or more." in shown(
+        3, capsys, dialogues=29
+    )
+    assert "are few" not in shown(3, capsys, dialogues=30)

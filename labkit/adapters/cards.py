@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.intervals import paired_difference
-from labkit.methods import METHODS
+from labkit.methods import METHODS, AdaLoRA, LoRA, from_dials
 from labkit.paths import model_folder
 from labkit.prompts import AFTER, BEFORE, LONGEST_SUMMARY
 from labkit.runs import Run
@@ -156,6 +156,9 @@ def _training(run: Run, name: str) -> str:
     config, results = run.config, run.results
     data, method = config["data"]["name"], config["method"]["method"]
     dials = {key: value for key, value in config["method"].items() if key != "method"}
+    with_alpha = from_dials(config["method"])
+    if isinstance(with_alpha, LoRA | AdaLoRA) and with_alpha.alpha is None:
+        dials["alpha"] = f"{with_alpha.used_alpha:g}, as none was given"
     return _table(
         ["", ""],
         [
@@ -172,7 +175,7 @@ def _training(run: Run, name: str) -> str:
                 "took",
                 f"{results['steps']} steps, {results['train_seconds']} s, {results['peak_memory_mib']} MiB at most",
             ],
-            ["validation loss", results["validation_loss"]],
+            ["validation loss", round(results["validation_loss"], 4)],
         ],
     )
 
@@ -181,11 +184,12 @@ def _scores(run: Run, base: Run | None, lead: Run | None) -> str:
     others = {"first two turns (lead-2)": lead, "untouched base": base}
     beside = {label: each for label, each in others.items() if each}
     beams = run.config["evaluation"]["beams"]
+    search = "greedy search" if beams == 1 else f"{beams} beams"
     rows = [[label, *_measured(each)] for label, each in (beside | {"this": run}).items()]
     lines = [
         _table(["", *MEASURES.values(), "words"], rows),
         "",
-        f"Mean over the references of {len(run.scores.ids):,} test dialogues, {beams} beam(s), "
+        f"Mean over the references of {len(run.scores.ids):,} test dialogues, {search}, "
         "with 95 % intervals over the dialogues.",
     ]
     for label, each in beside.items():

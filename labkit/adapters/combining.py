@@ -6,7 +6,9 @@ w1 B1 A1 x + w2 B2 A2 x  =  [w1 B1 | w2 B2] [A1] x        one LoRA, whose rank i
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
+from typing import Any
 
 from labkit.errors import LabError
 from labkit.methods import LoRA, attach
@@ -35,6 +37,9 @@ def combine(base: Model, parts: Sequence[tuple[Run | str | Path, float]]) -> Mod
     """
     import torch
 
+    for number, part in enumerate(parts, 1):
+        if not isinstance(part, tuple | list) or len(part) != 2:
+            raise LabError(f"part {number} is no pair: give a run and its weight, such as (run, 0.5)")
     models = [open_run(run, base) for run, _ in parts]
     method = _sum([model.method for model in models], [weight for _, weight in parts])
     whole = attach(base, method)
@@ -52,7 +57,7 @@ def combine(base: Model, parts: Sequence[tuple[Run | str | Path, float]]) -> Mod
     return whole
 
 
-def _sum(methods: Sequence[object], weights: Sequence[float]) -> LoRA:
+def _sum(methods: Sequence[object], weights: Sequence[Any]) -> LoRA:
     """The LoRA that holds all of them, whose scale, alpha / rank, is 1."""
     loras = [method for method in methods if isinstance(method, LoRA) and not (method.dora or method.ranks)]
     if not methods:
@@ -60,8 +65,8 @@ def _sum(methods: Sequence[object], weights: Sequence[float]) -> LoRA:
     if len(loras) < len(methods):
         raise LabError("only what plain LoRAs learned can be added up: give runs of LoRA without dora and ranks")
     for weight in weights:
-        if not math.isfinite(weight):
-            raise LabError(f"{weight} is no weight: use a number such as 0.5 or -1")
+        if not isinstance(weight, Real) or not math.isfinite(weight):
+            raise LabError(f"{weight!r} is no weight: use a number such as 0.5 or -1")
     for lora in loras:
         if (set(lora.targets), lora.layers) != (set(loras[0].targets), loras[0].layers):
             raise LabError(

@@ -49,6 +49,8 @@ def merge(model: Model, base: Model | None = None) -> Model:
         >>> merged = merge(model)
         >>> logit_difference(model, merged)  # below 1e-4
     """
+    if not isinstance(model, Model):
+        raise LabError(f"a {type(model).__name__} is no model: give open_run(run, base)")
     if why := (model.method or FullFineTuning).unmergeable:
         label = model.method.label if model.method else model.name
         alone = isinstance(model.method, FullFineTuning | None)

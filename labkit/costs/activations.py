@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from labkit.costs.forward import BF16, FP32, Forward, Tensor
+from labkit.dials import check_types
 from labkit.errors import LabError
 from labkit.methods import FullFineTuning, Method
 from labkit.parameters import Shape
@@ -32,6 +33,7 @@ class Step:
 
     def __post_init__(self) -> None:
         """Refuse what is no step."""
+        check_types(self)
         for name in ("batch_size", "source_tokens", "target_tokens"):
             if getattr(self, name) < 1:
                 raise LabError(f"{name} is {getattr(self, name)}: use 1 or more")

@@ -44,6 +44,7 @@ class AdaLoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_alpha(self.alpha)
         if self.rank < 1:
@@ -58,6 +59,11 @@ class AdaLoRA(Method):
         """The rank that every layer starts with."""
         return self.rank + (self.rank + 1) // 2 if self.start is None else self.start
 
+    @property
+    def used_alpha(self) -> float:
+        """Alpha, or what it is unless given."""
+        return self.alpha or 2 * self.initial_rank
+
     def adapted(self, shape: Shape) -> Iterator[Linear]:
         """The linear layers of a model of this shape that are adapted."""
         return (one for one in shape.linears() if one.name in self.targets or "all" in self.targets)
@@ -65,6 +71,11 @@ class AdaLoRA(Method):
     def check(self, shape: Shape) -> None:
         """Raise LabError if the ranks start above the width of a target."""
         narrowest = min(min(one.inputs, one.outputs) for one in self.adapted(shape))
+        if self.start is None and self.initial_rank > narrowest:
+            raise LabError(
+                f"rank {self.rank} starts with {self.initial_rank}, above {narrowest}, the width of the narrowest "
+                f"target layer: use a rank up to {2 * narrowest // 3}"
+            )
         if self.initial_rank > narrowest:
             raise LabError(
                 f"start {self.initial_rank} is above {narrowest}, the width of the narrowest target layer: use up to "
@@ -89,7 +100,7 @@ class AdaLoRA(Method):
             task_type="SEQ_2_SEQ_LM",
             target_r=self.rank,
             init_r=self.initial_rank,
-            lora_alpha=self.alpha or 2 * self.initial_rank,
+            lora_alpha=self.used_alpha,
             target_modules=list(LINEARS if "all" in self.targets else self.targets),
             total_step=1,  # while_training knows better
         )

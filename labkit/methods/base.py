@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar
 
+from labkit.dials import check_types
 from labkit.parameters import Count, Shape
 
 
@@ -23,6 +24,10 @@ class Method:
     learning_rate: ClassVar[float]
     unmergeable: ClassVar[str] = ""
     tuner: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a dial of another type than its own."""
+        check_types(self)
 
     def check(self, shape: Shape) -> None:
         """Raise LabError if a dial does not fit a model of this shape."""

@@ -37,6 +37,7 @@ class Bottleneck(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         if self.width < 1:
             raise LabError(f"width {self.width} is no bottleneck: use 1 or more, such as 16")
         if self.place not in PLACES:

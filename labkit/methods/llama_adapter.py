@@ -47,6 +47,7 @@ class LlamaAdapter(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         if self.tokens < 1:
             raise LabError(f"an adapter of {self.tokens} tokens is none: use 1 or more, such as 10")
         places.check_layers(self.layers)

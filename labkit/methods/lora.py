@@ -71,6 +71,7 @@ class LoRA(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         object.__setattr__(self, "targets", checked_targets(self.targets))
         check_alpha(self.alpha)
         if self.rank < 1:
@@ -94,6 +95,11 @@ class LoRA(Method):
         for part, rank in self._ranks:
             if part not in (*places.PARTS, *LINEARS) or not re.fullmatch(r"[1-9]\d*", rank):
                 raise LabError(f"unknown ranks {self.ranks!r}: use something like decoder=16,q=4")
+
+    @property
+    def used_alpha(self) -> float:
+        """Alpha, or what it is unless given."""
+        return self.alpha or 2 * self.rank
 
     @property
     def _ranks(self) -> list[tuple[str, str]]:
@@ -156,7 +162,7 @@ class LoRA(Method):
 
         adapted = list(self.adapted(shape_of_net(net)))
         others = {one.path: self.rank_of(one) for one in adapted if self.rank_of(one) != self.rank}
-        alpha = self.alpha or 2 * self.rank
+        alpha = self.used_alpha
         names = list(LINEARS if "all" in self.targets else self.targets)
         config = LoraConfig(
             task_type="SEQ_2_SEQ_LM",

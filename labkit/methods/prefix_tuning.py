@@ -34,6 +34,7 @@ class PrefixTuning(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         if self.tokens < 1:
             raise LabError(f"a prefix of {self.tokens} tokens is none: use 1 or more, such as 20")
         if self.mlp is not None and self.mlp < 1:

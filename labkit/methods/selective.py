@@ -49,6 +49,7 @@ class Selective(Method):
 
     def __post_init__(self) -> None:
         """Refuse dials that fit no model."""
+        super().__post_init__()
         if self.part not in PARTS:
             raise LabError(f"unknown part {self.part!r}: use one of {', '.join(PARTS)}")
         places.check_layers(self.layers)

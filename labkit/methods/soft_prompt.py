@@ -22,6 +22,7 @@ class SoftPrompt(Method):
 
     def __post_init__(self) -> None:
         """Refuse none, and too many for a dialogue beside them."""
+        super().__post_init__()
         if self.tokens < 1:
             raise LabError(f"{self.tokens} virtual tokens are none: use 1 or more, such as 20")
         if self.tokens > LIMIT // 2:
