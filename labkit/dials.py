@@ -5,7 +5,7 @@ from numbers import Integral, Real
 from types import UnionType
 from typing import Any, get_args
 
-from labkit.errors import LabError
+from labkit.errors import DialTypeError
 
 KINDS: dict[type, tuple[type, str]] = {
     bool: (bool, "True or False"),
@@ -22,7 +22,7 @@ def check_types(dials: Any) -> None:
         dials: A dataclass with fields of the types above, some of them optional; others are not looked at.
 
     Raises:
-        LabError: A field holds something else than its type.
+        DialTypeError: A field holds something else than its type.
     """
     for field in fields(dials):
         value = getattr(dials, field.name)
@@ -30,4 +30,4 @@ def check_types(dials: Any) -> None:
         fitting, wanted = next((KINDS[kind] for kind in kinds if kind in KINDS), (object, ""))
         left_out = value is None and type(None) in kinds
         if not left_out and (not isinstance(value, fitting) or (isinstance(value, bool) and fitting is not bool)):
-            raise LabError(f"{field.name} is {value!r}: use {wanted}")
+            raise DialTypeError(f"{field.name} is {value!r}: use {wanted}")
