@@ -167,3 +167,8 @@ def test_a_start_above_the_width_of_a_target_is_refused(tiny: Model) -> None:
     attach(tiny, AdaLoRA(rank=16))
     with pytest.raises(LabError, match=r"rank 17 starts with 26, above 24, .*: use a rank up to 16"):
         attach(tiny, AdaLoRA(rank=17))
+
+
+def test_what_is_used_for_start_and_alpha_is_told_where_none_was_given() -> None:
+    told = AdaLoRA(rank=8).used()
+    assert (told["rank"], told["start"], told["alpha"]) == (8, 12, 24)

@@ -82,7 +82,7 @@ def test_the_card_tells_base_data_dials_training_seed_and_versions(
         f"| data | tiny, fingerprint {tiny_data.fingerprint} |",
         "| licence of the data | not known here: look it up before you share this |",
         "| lora: rank | 4 |",
-        "| lora: alpha | 8, as none was given |",
+        "| lora: alpha | 8 |",
         "| lora: targets | q, v |",
         "| lora: dropout | 0.5 |",
         "| training: dropout | 0.0 |",

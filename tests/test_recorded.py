@@ -215,6 +215,10 @@ def test_8_bits_save_in_a_process_what_they_save_of_the_weights() -> None:
 
 
 def test_lab_6_tells_what_a_method_stores_a_task() -> None:
+    lab = prose("06_compare")
+    assert "With a hundred, the selective methods take most" in lab
+    assert "PiSSA is stored as a LoRA of twice the rank" in lab
+    assert "P-tuning's network and prefix tuning's are left out" in lab
     stored = {row["label"]: row["adapter_bytes"] for row in read("family")["rows"] if row["adapter_bytes"]}
     largest = sorted(stored, key=stored.__getitem__, reverse=True)[:3]
     assert [label.split()[0] for label in largest] == ["full", "selective", "selective"]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.intervals import paired_difference
-from labkit.methods import METHODS, AdaLoRA, LoRA, from_dials
+from labkit.methods import METHODS, from_dials
 from labkit.paths import model_folder
 from labkit.prompts import AFTER, BEFORE, LONGEST_SUMMARY
 from labkit.runs import Run
@@ -155,10 +155,7 @@ def public_name(name: str) -> str:
 def _training(run: Run, name: str) -> str:
     config, results = run.config, run.results
     data, method = config["data"]["name"], config["method"]["method"]
-    dials = {key: value for key, value in config["method"].items() if key != "method"}
-    with_alpha = from_dials(config["method"])
-    if isinstance(with_alpha, LoRA | AdaLoRA) and with_alpha.alpha is None:
-        dials["alpha"] = f"{with_alpha.used_alpha:g}, as none was given"
+    dials = {key: value for key, value in from_dials(config["method"]).used().items() if key != "method"}
     return _table(
         ["", ""],
         [
@@ -221,5 +218,5 @@ def _table(titles: list[str], rows: list[list[Any]]) -> str:
 
 def _cell(value: Any) -> str:
     """A value on one line, whatever text is in it."""
-    text = "not set" if value is None else ", ".join(value) if isinstance(value, list) else str(value)
+    text = "not set" if value is None else ", ".join(value) if isinstance(value, list | tuple) else str(value)
     return escape(" ".join(text.split()), quote=False).replace("|", "\\|")

@@ -59,10 +59,9 @@ class AdaLoRA(Method):
         """The rank that every layer starts with."""
         return self.rank + (self.rank + 1) // 2 if self.start is None else self.start
 
-    @property
-    def used_alpha(self) -> float:
-        """Alpha, or what it is unless given."""
-        return self.alpha or 2 * self.initial_rank
+    def used(self) -> dict[str, Any]:
+        """Its name and dials, with the start and the alpha that are used."""
+        return super().used() | {"start": self.initial_rank, "alpha": self.alpha or 2 * self.initial_rank}
 
     def adapted(self, shape: Shape) -> Iterator[Linear]:
         """The linear layers of a model of this shape that are adapted."""
@@ -100,7 +99,7 @@ class AdaLoRA(Method):
             task_type="SEQ_2_SEQ_LM",
             target_r=self.rank,
             init_r=self.initial_rank,
-            lora_alpha=self.used_alpha,
+            lora_alpha=self.used()["alpha"],
             target_modules=list(LINEARS if "all" in self.targets else self.targets),
             total_step=1,  # while_training knows better
         )

@@ -82,6 +82,10 @@ class Method:
         """Its name and the value of every dial, ready for JSON."""
         return {"method": self.name, **asdict(self)}
 
+    def used(self) -> dict[str, Any]:
+        """The same, with what stands in for dials that were not given."""
+        return self.dials()
+
     @property
     def label(self) -> str:
         """Its name with the dials that were turned: "lora rank=16"."""

@@ -96,10 +96,9 @@ class LoRA(Method):
             if part not in (*places.PARTS, *LINEARS) or not re.fullmatch(r"[1-9]\d*", rank):
                 raise LabError(f"unknown ranks {self.ranks!r}: use something like decoder=16,q=4")
 
-    @property
-    def used_alpha(self) -> float:
-        """Alpha, or what it is unless given."""
-        return self.alpha or 2 * self.rank
+    def used(self) -> dict[str, Any]:
+        """Its name and dials, with the alpha that is used."""
+        return super().used() | {"alpha": self.alpha or 2 * self.rank}
 
     @property
     def _ranks(self) -> list[tuple[str, str]]:
@@ -162,7 +161,7 @@ class LoRA(Method):
 
         adapted = list(self.adapted(shape_of_net(net)))
         others = {one.path: self.rank_of(one) for one in adapted if self.rank_of(one) != self.rank}
-        alpha = self.used_alpha
+        alpha = self.used()["alpha"]
         names = list(LINEARS if "all" in self.targets else self.targets)
         config = LoraConfig(
             task_type="SEQ_2_SEQ_LM",
