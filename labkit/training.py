@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from labkit.batches import collator, encode_rows, in_order
+from labkit.compute.allocator import keep_freed_memory
 from labkit.dialogues import Dialogues
 from labkit.dials import check_types
 from labkit.errors import LabError, StoppedError
@@ -111,13 +112,12 @@ def train(
     run.rewind(int(checkpoint.name.split("-")[1]) if checkpoint else 0)
     peak = PeakMemory(model.device)
     history = _history(run, peak, report, stopped)
-    trainer, cut = _trainer(model, data, run, training, seed, history)
+    keep_freed_memory()
     with peak, quiet():
+        trainer, cut = _trainer(model, data, run, training, seed, history)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     if history.stopped:
         raise StoppedError(f"stopped after {trainer.state.global_step} steps: start it again to go on")
-    # Trainer leaves its bfloat16 arithmetic on the model, which writes summaries with its own, like all others
-    trainer.accelerator.unwrap_model(model.net, keep_fp32_wrapper=False)
     model.net.eval()
     save(model, run)
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
@@ -138,19 +138,21 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
     from labkit.checkpoints import CheckpointTrainer
+    from labkit.compute.working_copy import working_copy
 
     wanted = min(len(data.train), training.steps * training.batch_size)
     rows, cut = encode_rows(model, data.train.shuffle(seed=seed).select(range(wanted)))
     validation, _ = encode_rows(model, data.head(validation=training.validation_rows).validation)
     set_seed(seed)
+    net = working_copy(model.net, model.precision)
     trainer = CheckpointTrainer(
-        model=model.net,
+        model=net,
         args=_arguments(model, run, training, seed),
         data_collator=collator(model),
         train_dataset=in_order(rows, training.steps, training.batch_size, seed),
         eval_dataset=validation,
         callbacks=[
-            *model.method.while_training(model.net, training.steps),  # before the history: they may add to a log
+            *model.method.while_training(net, training.steps),  # before the history: they may add to a log
             history,
             *([EarlyStoppingCallback(training.patience)] if training.patience else []),
         ],
