@@ -1,4 +1,4 @@
-"""The command line: `labkit compare`, `train`, `evaluate`, `summarize`, `params`, `runs`."""
+"""The command line: `labkit compare`, `train`, `evaluate`, `summarize`, `params`, `runs`, `doctor`."""
 
 import json
 import re
@@ -257,6 +257,21 @@ def runs(out: opt.Out = RUNS, as_json: opt.AsJson = False) -> None:
         table.add_row(*(escape("" if each is None else str(each)) for each in told))
     shown.print(table)
     shown.print(f"The runs are in {out}.", markup=False, highlight=False)
+
+
+@app.command()
+def doctor(model: opt.Model = "nano", as_json: opt.AsJson = False) -> None:
+    """Tell what was found on this machine, which precision was chosen for a model, and why."""
+    from labkit.doctor import examine
+
+    found = examine(model)
+    if as_json:
+        print(json.dumps(found))
+        return
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for name, value in found.items():
+        table.add_row(name, escape(value))
+    Console(soft_wrap=True).print(table)
 
 
 def main() -> None:

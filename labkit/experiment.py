@@ -11,7 +11,7 @@ from labkit.dialogues import Dialogues
 from labkit.errors import LabError, StoppedError
 from labkit.evaluation import LEAD, Evaluation, evaluate
 from labkit.methods import METHODS, Method, attach, from_dials, restore
-from labkit.models import Model, device_and_precision, load_model, revision_of
+from labkit.models import Model, check_precision, device_here, load_model, precision_here, revision_of
 from labkit.parameters import FLAN_T5, count_parameters, shape_of, shape_of_net
 from labkit.runs import RUNS, Run, list_runs
 from labkit.training import Training, train
@@ -74,17 +74,30 @@ class Experiment:
             raise LabError(f"{self.data.name} has no train or no validation rows: it is for testing only")
         for method in self.methods:
             method.check_rows(self.data.train)
-            method.check_machine(self.model.device if isinstance(self.model, Model) else self._asked[0])
+            method.check_machine(self._device)
         if isinstance(self.model, Model):
             _ = self.base
-        elif self.name in FLAN_T5 or revision_of(self.name):
+        elif self._shape_is_known:
             for method in self.methods:
                 method.check(shape_of(self.name))
 
     @property
-    def _asked(self) -> tuple[str, str]:
-        """Device and precision of a model that is loaded when first needed."""
-        return device_and_precision(self.loading.get("device", "auto"), self.loading.get("precision", "auto"))
+    def _device(self) -> str:
+        """The device of the base, loaded or not."""
+        return self.model.device if isinstance(self.model, Model) else device_here(self.loading.get("device", "auto"))
+
+    @property
+    def _shape_is_known(self) -> bool:
+        """Whether nothing has to be loaded to know the base's shape."""
+        return self.name in FLAN_T5 or revision_of(self.name) is not None
+
+    @cached_property
+    def _precision(self) -> str:
+        """The precision of the base, which is loaded for that only if there is no other way."""
+        asked = check_precision(self.loading.get("precision", "auto"))
+        if isinstance(self.model, Model) or (asked == "auto" and not self._shape_is_known):
+            return self.base.precision
+        return asked if asked != "auto" else precision_here(shape_of(self.name), self._device)
 
     def settings(self, method: Method | None, seed: int, baseline: bool) -> dict[str, Any]:
         """All that tells one run from another."""
@@ -95,11 +108,10 @@ class Experiment:
         if baseline:
             return {"method": {"method": LEAD}, **test}
         if isinstance(self.model, Model):
-            revision, precision = self.model.revision, self.model.precision
+            revision = self.model.revision
         else:
             revision = revision_of(self.name) or self.loading.get("revision") or "main"
-            _, precision = self._asked
-        model = {"name": self.name, "revision": revision, "precision": precision}
+        model = {"name": self.name, "revision": revision, "precision": self._precision}
         if method is None:
             return {"method": None, "model": model, **test}
         training = replace(self.training, learning_rate=self.training.learning_rate or method.learning_rate)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from labkit.compute.allocator import keep_freed_memory
 from labkit.errors import LabError
 from labkit.models import Model
 from labkit.prompts import LONGEST_SUMMARY, ZERO_SHOT, Prompt, encode_prompts
@@ -18,7 +19,7 @@ def summarize(
     *,
     beams: int = 1,
     max_new_tokens: int = LONGEST_SUMMARY,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> list[str]:
     r"""Summarize dialogues, greedily unless told otherwise, always in eval mode.
@@ -29,8 +30,8 @@ def summarize(
         prompt: What is asked; the prompt of the task unless given.
         beams: Beams of the search; 1 is greedy.
         max_new_tokens: Longest summary, in tokens.
-        batch_size: Dialogues at a time.
-        progress: Called with the number of dialogues done after each batch.
+        batch_size: Dialogues at a time, at most; as many as there is room for unless given.
+        progress: Called with the number of dialogues done whenever there are more.
 
     Returns:
         One summary a dialogue, in the order given.
@@ -64,7 +65,7 @@ def generate(
     *,
     beams: int = 1,
     max_new_tokens: int = LONGEST_SUMMARY,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
     progress: Callable[[int], Any] | None = None,
 ) -> list[str]:
     """Write what follows each encoded prompt; the arguments are those of `summarize`, and so is the search.
@@ -74,8 +75,8 @@ def generate(
         prompts: Token ids, each with its end token.
         beams: Beams of the search; 1 is greedy.
         max_new_tokens: Longest text, in tokens.
-        batch_size: Prompts at a time.
-        progress: Called with the number of prompts done after each batch.
+        batch_size: Prompts at a time, at most; as many as there is room for unless given.
+        progress: Called with the number of prompts done whenever there are more.
 
     Returns:
         One text a prompt, in the order given, without white space around it.
@@ -83,12 +84,12 @@ def generate(
     Raises:
         LabError: A number is below 1.
     """
-    import torch
     from transformers import GenerationConfig
 
     for name, value in (("beams", beams), ("max_new_tokens", max_new_tokens), ("batch_size", batch_size)):
-        if value < 1:
+        if value is not None and value < 1:
             raise LabError(f"{name} is {value}: use 1 or more")
+    keep_freed_memory()
     config = model.net.config
     settings = GenerationConfig(
         num_beams=beams,
@@ -99,22 +100,46 @@ def generate(
         eos_token_id=config.eos_token_id,
         decoder_start_token_id=config.decoder_start_token_id,
     )
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))  # the longest first: memory shows at once
-    texts = [""] * len(prompts)
-    with eval_mode(model.net), model.arithmetic(), torch.inference_mode():
-        for start in range(0, len(order), batch_size):
-            chosen = order[start : start + batch_size]
-            batch = model.tokenizer.pad({"input_ids": [prompts[i] for i in chosen]}, return_tensors="pt").to(
-                model.device
-            )
-            out = model.net.generate(
-                input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], generation_config=settings
-            )
-            for i, text in zip(chosen, model.tokenizer.batch_decode(out, skip_special_tokens=True), strict=True):
-                texts[i] = text.strip()
-            if progress:
-                progress(start + len(chosen))
+    done, texts = 0, [""] * len(prompts)
+
+    def ended(count: int) -> None:
+        nonlocal done
+        done += count
+        if progress:
+            progress(done)
+
+    for rows, ids in _search(model, prompts, settings, batch_size, ended):
+        for row, text in zip(rows, model.tokenizer.batch_decode(ids, skip_special_tokens=True), strict=True):
+            texts[row] = text.strip()
     return texts
+
+
+def _search(
+    model: Model, prompts: list[list[int]], settings: Any, batch_size: int | None, ended: Callable[[int], Any]
+) -> list[tuple[list[int], Any]]:
+    """Rows and the token ids that follow them, in batches."""
+    import torch
+
+    from labkit.compute.decoding import batches, encode, greedy, tokens_kept
+    from labkit.compute.working_copy import working_copy
+
+    plain = isinstance(model.net, torch.nn.Module)  # else each row has an adapter of its own, and the rows must stay
+    net = working_copy(model.net, model.precision) if plain else model.net
+    t5 = net.get_base_model() if hasattr(net, "get_base_model") else net
+    by_rows = settings.num_beams > 1 or not plain
+    budget = tokens_kept(t5.config, 2 if model.precision == "bf16" else 4)
+    lengths, found = [len(prompt) for prompt in prompts], []
+    with eval_mode(net), model.arithmetic(), torch.inference_mode():
+        for rows in batches(lengths, budget, batch_size or (BATCH if by_rows else len(prompts))):
+            chosen = [prompts[row] for row in rows]
+            if by_rows:
+                batch = model.tokenizer.pad({"input_ids": chosen}, return_tensors="pt").to(model.device)
+                asked = {name: batch[name] for name in ("input_ids", "attention_mask")}
+                found.append((rows, net.generate(**asked, generation_config=settings)))
+                ended(len(rows))
+            else:
+                found.append((rows, greedy(t5, encode(net, chosen, settings), settings, ended)))
+    return found
 
 
 def turns_cut(model: Model, dialogues: list[str], prompt: Prompt = ZERO_SHOT) -> list[int]:

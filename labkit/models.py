@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.errors import LabError
+from labkit.parameters import Shape, is_gated_t5, shape_of_net
 from labkit.paths import embedded_models, model_folder
 from labkit.prompts import LIMIT
 
@@ -69,7 +71,8 @@ def load_model(
     Args:
         name: An embedded model ("nano"), a Hub id ("google/flan-t5-base"), or a folder.
         device: "cpu", "cuda", "mps", or "auto" for the best that is there.
-        precision: "fp32", "bf16", or "auto": bf16 on a GPU that has it, else fp32. (T5 overflows in fp16.)
+        precision: "fp32", "bf16", or "auto": LABKIT_PRECISION where that is set, else the one in which a model of
+            these widths trains faster on this machine, measured once. (T5 overflows in fp16.)
         revision: Branch, tag or commit of the Hub.
 
     Returns:
@@ -83,7 +86,8 @@ def load_model(
     with quiet():
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    device, precision = device_and_precision(device, precision)
+    device = device_here(device)
+    check_precision(precision)
     source = _source(name)
     if model_folder(name) is None:
         _ask_hub(name, revision)
@@ -103,7 +107,8 @@ def load_model(
         except Exception as error:  # broken off, gated, torn, of another architecture: its first line says which
             raise LabError(_why(name, error)) from error
     digest = revision_of(name) or getattr(net.config, "_commit_hash", None) or "unknown"
-    return Model(name, net.to(device).eval(), tokenizer, digest, precision)
+    chosen = precision_here(shape_of_net(net, name) if is_gated_t5(net.config) else None, device, precision)
+    return Model(name, net.to(device).eval(), tokenizer, digest, chosen)
 
 
 def revision_of(name: str) -> str | None:
@@ -165,32 +170,18 @@ def _ask_hub(name: str, revision: str | None) -> None:
         raise LabError(_unfetched(name, error)) from error
 
 
-def device_and_precision(device: str = "auto", precision: str = "auto") -> tuple[str, str]:
-    """The device and the precision that "auto" stands for on this machine.
+def device_here(device: str = "auto") -> str:
+    """The device that "auto" stands for on this machine.
 
     Args:
         device: As `load_model` takes it.
-        precision: As `load_model` takes it.
 
     Returns:
-        "cpu", "cuda" or "mps", and "fp32" or "bf16".
+        "cpu", "cuda" or "mps".
 
     Raises:
-        LabError: There is no such device or precision.
+        LabError: There is no such device.
     """
-    import torch
-
-    if precision not in PRECISIONS:
-        raise LabError(f"unknown precision {precision!r}: use one of {', '.join(PRECISIONS)}")
-    device = _device(device)
-    if precision == "auto":
-        precision = (
-            "bf16" if device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
-        )
-    return device, precision
-
-
-def _device(device: str) -> str:
     import torch
 
     there = [
@@ -203,6 +194,36 @@ def _device(device: str) -> str:
     if device not in there:
         raise LabError(f"device {device!r} is not on this machine: use {' or '.join(there)}")
     return device
+
+
+def precision_here(shape: Shape | None, device: str, precision: str = "auto") -> str:
+    """The precision that "auto" stands for, for a model of this shape on this machine.
+
+    Args:
+        shape: Of the model; None if it is no gated T5, which is computed with in float32.
+        device: What `device_here` gave.
+        precision: As `load_model` takes it.
+
+    Returns:
+        "fp32" or "bf16".
+
+    Raises:
+        LabError: There is no such precision.
+    """
+    from labkit.compute.precision import precision_for
+
+    asked = check_precision(precision)
+    if asked != "auto":
+        return asked
+    return precision_for(shape, device) if shape else "fp32"
+
+
+def check_precision(precision: str) -> str:
+    """The precision that is asked for, "auto" among them; LabError if there is none such."""
+    asked = os.environ.get("LABKIT_PRECISION", "auto") if precision == "auto" else precision
+    if asked not in PRECISIONS:
+        raise LabError(f"unknown precision {asked!r}: use one of {', '.join(PRECISIONS)}")
+    return asked
 
 
 def _why(name: str, error: Exception) -> str:

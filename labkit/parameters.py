@@ -158,6 +158,11 @@ def _holds_head(file: Path) -> bool:
         return "lm_head.weight" in weights.keys()  # noqa: SIM118
 
 
+def is_gated_t5(config: Any) -> bool:
+    """Whether a config of transformers is that of a T5 with gated feed-forward blocks."""
+    return config.model_type == "t5" and bool(config.is_gated_act)
+
+
 def shape_of_config(config: dict[str, Any], name: str = "this model") -> Shape:
     """The shape that a T5 `config.json` describes.
 

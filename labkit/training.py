@@ -16,6 +16,7 @@ from labkit.errors import LabError, StoppedError
 from labkit.memory import PeakMemory
 from labkit.methods import FullFineTuning
 from labkit.models import Model, quiet
+from labkit.parameters import is_gated_t5, shape_of_net
 from labkit.runs import Run, write_json
 
 
@@ -138,13 +139,13 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
     from transformers import EarlyStoppingCallback, PrinterCallback, set_seed
 
     from labkit.checkpoints import CheckpointTrainer
-    from labkit.compute.working_copy import working_copy
 
     wanted = min(len(data.train), training.steps * training.batch_size)
     rows, cut = encode_rows(model, data.train.shuffle(seed=seed).select(range(wanted)))
     validation, _ = encode_rows(model, data.head(validation=training.validation_rows).validation)
     set_seed(seed)
-    net = working_copy(model.net, model.precision)
+    mean = sum(len(row["input_ids"]) for row in rows) / len(rows)
+    net = _working(model, round(mean * training.steps * training.batch_size))
     trainer = CheckpointTrainer(
         model=net,
         args=_arguments(model, run, training, seed),
@@ -159,6 +160,18 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
     )
     trainer.remove_callback(PrinterCallback)  # prints every log line
     return trainer, cut
+
+
+def _working(model: Model, tokens: int) -> Any:
+    """What is trained in the place of the model, compiled if it reads so many tokens that this is worth it."""
+    from labkit.compute.compiling import compile_blocks, pays
+    from labkit.compute.working_copy import working_copy
+
+    net = working_copy(model.net, model.precision)
+    t5 = net.get_base_model() if hasattr(net, "get_base_model") else net
+    if is_gated_t5(t5.config) and pays(shape_of_net(t5), model.device, model.precision, tokens):
+        compile_blocks(t5)
+    return net
 
 
 def set_dropout(net: Any, share: float) -> None:

@@ -3,12 +3,16 @@
 import json
 import os
 import string
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: the figures are a CPU's
+os.environ["LABKIT_PRECISION"] = "fp32"  # what is asserted must not depend on which precision is faster here
+os.environ["LABKIT_COMPILE"] = "never"
+os.environ["LABKIT_CACHE"] = tempfile.mkdtemp(prefix="labkit-cache-")
 
 from labkit.dialogues import Dialogues
 from labkit.models import Model, load_model

@@ -19,6 +19,7 @@ def keep_freed_memory() -> bool:
     Returns:
         Whether it does; False on systems without glibc, whose allocators are other ones.
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"):
+        return False
     asked = ((_MMAP_THRESHOLD, 1024 * MIB), (_TRIM_THRESHOLD, 2048 * MIB - 1), (_TOP_PAD, 64 * MIB))
-    return bool(mallopt) and all([mallopt(name, value) for name, value in asked])
+    return all(ctypes.CDLL(None).mallopt(name, value) for name, value in asked)

@@ -41,7 +41,7 @@ class _Norm(torch.autograd.Function):
         return (x * scale).mul_(weight).to(dtype)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Any) -> tuple[Any, ...]:
         x, weight, scale = ctx.saved_tensors
         wide, gradient = x.float(), gradient.float()
@@ -64,7 +64,7 @@ class Norm(T5LayerNorm):  # type: ignore[misc]
         if device != "cpu":
             return super().forward(x)
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-        return _Norm.apply(x, self.weight, self.variance_epsilon, dtype)
+        return _Norm.apply(x, self.weight, self.variance_epsilon, dtype)  # type: ignore[no-untyped-call]
 
 
 class FeedForward(T5DenseGatedActDense):  # type: ignore[misc]
@@ -89,7 +89,7 @@ class _Attention(torch.autograd.Function):
         return weights @ value, weights
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Any, _: Any) -> tuple[Any, ...]:
         query, key, value, weights = ctx.saved_tensors
         by_value = weights.transpose(2, 3) @ gradient
@@ -117,8 +117,12 @@ def attend(
         Shape (batch, queries, heads, d_kv), and the weights, shape (batch, heads, queries, keys).
     """
     if kwargs.get("dropout") or kwargs.get("scaling", 1.0) != 1.0 or position_bias is None:
-        return eager_attention_forward(module, query, key, value, mask, position_bias=position_bias, **kwargs)
-    out, weights = _Attention.apply(query, key, value, _bias(position_bias, mask, query.dtype))
+        usual: tuple[Any, Any] = eager_attention_forward(
+            module, query, key, value, mask, position_bias=position_bias, **kwargs
+        )
+        return usual
+    bias = _bias(position_bias, mask, query.dtype)
+    out, weights = _Attention.apply(query, key, value, bias)  # type: ignore[no-untyped-call]
     return out.transpose(1, 2).contiguous(), weights
 
 
@@ -134,6 +138,10 @@ def _bias(position_bias: Any, mask: Any, dtype: torch.dtype) -> Any:
 
 class WithTokenLoss(T5ForConditionalGeneration):  # type: ignore[misc]
     """T5 that computes no logits where its labels are padding, and keeps no keys and values while it is trained."""
+
+    def train(self, mode: bool = True) -> Any:
+        """The same as a Module's; Trainer asks for it before each step, which takes as long as a product."""
+        return self if self.training == mode else super().train(mode)
 
     def forward(self, *args: Any, labels: Any = None, encoder_outputs: Any = None, **kwargs: Any) -> Any:
         """The same as T5's; with labels, the loss alone."""
@@ -178,4 +186,3 @@ def use_kernels(net: Any) -> None:
             module.config._attn_implementation = NAME
         if hasattr(module, "cast_input_dtype_enabled"):  # peft's: to float32, from which autocast casts back
             module.cast_input_dtype_enabled = False
-

@@ -35,7 +35,7 @@ class _Pieces(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Any) -> tuple[Any, ...]:
         return None, None, None, *(each * gradient.to(each.dtype) for each in ctx.saved_tensors)
 
@@ -57,4 +57,4 @@ def token_loss(head: Any, hidden: Any, labels: Any) -> Any:
     size = max(1, LOGITS // next(head.parameters()).shape[0])
     if len(labels) <= size or not torch.is_grad_enabled():
         return functional.cross_entropy(head(hidden), labels)
-    return _Pieces.apply(head, size, labels, hidden, *trained)
+    return _Pieces.apply(head, size, labels, hidden, *trained)  # type: ignore[no-untyped-call]

@@ -33,8 +33,8 @@ def working_copy(net: Any, precision: str) -> Any:
         shared |= {id(config): config for config in net.peft_config.values()}
     working = copy.deepcopy(net, shared)
     if precision == "bf16":
-        for module in working.modules():
-            if isinstance(module, nn.Linear) and _castable(module.weight):
+        for name, module in working.named_modules():
+            if isinstance(module, nn.Linear) and "lora_" not in name and _castable(module.weight):
                 module.weight = nn.Parameter(module.weight.detach().to(torch.bfloat16), requires_grad=False)
     use_kernels(working)
     return working
