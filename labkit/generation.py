@@ -120,7 +120,8 @@ def _search(
     """Rows and the token ids that follow them, in batches."""
     import torch
 
-    from labkit.compute.decoding import batches, encode, greedy, tokens_kept
+    from labkit.compute.decoding import batches, greedy, tokens_kept
+    from labkit.compute.encoded import states_of
     from labkit.compute.working_copy import working_copy
 
     plain = isinstance(model.net, torch.nn.Module)  # else each row has an adapter of its own, and the rows must stay
@@ -138,7 +139,7 @@ def _search(
                 found.append((rows, net.generate(**asked, generation_config=settings)))
                 ended(len(rows))
             else:
-                found.append((rows, greedy(t5, encode(net, chosen, settings), settings, ended)))
+                found.append((rows, greedy(t5, states_of(net, chosen, settings), settings, ended)))
     return found
 
 

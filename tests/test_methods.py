@@ -17,6 +17,8 @@ from outputs import batch, logits
 from labkit import stored
 from labkit.adapters.merging import merge
 from labkit.batches import encode_rows
+from labkit.compute.kernels import WithTokenLoss
+from labkit.compute.working_copy import working_copy
 from labkit.dialogues import Dialogues
 from labkit.errors import LabError
 from labkit.generation import summarize
@@ -127,6 +129,13 @@ def train_steps(
         optimizer.step()
     model.net.eval()
     return reached
+
+
+def loss_and_gradients(net: Any, trained: list[Any], inputs: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    """The loss of a batch, and its gradient by each trained weight."""
+    loss = net.eval()(**inputs).loss
+    gradients = torch.autograd.grad(loss, trained, allow_unused=True)
+    return [loss.detach(), *(torch.zeros_like(w) if g is None else g for g, w in zip(gradients, trained, strict=True))]
 
 
 def first_logits(net: Any, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -295,17 +304,38 @@ def test_generation_starts_from_the_logits_that_training_computes(
 ) -> None:
     model, first = attach(tiny, method), []
     disturb(model)
-    generate = model.net.generate
+    forward = WithTokenLoss.forward
 
-    def listen(**asked: Any) -> Any:
-        out = generate(**asked, output_logits=True, return_dict_in_generate=True)
-        first.append(out.logits[0])
-        return out.sequences
+    def listen(*args: Any, **asked: Any) -> Any:
+        out = forward(*args, **asked)
+        first.append(out.logits[:, 0])
+        return out
 
-    monkeypatch.setattr(model.net, "generate", listen)
+    monkeypatch.setattr(WithTokenLoss, "forward", listen)
     for dialogue in tiny_data.train["dialogue"][:8]:  # one by one, while training pads them to one length
-        summarize(model, [dialogue], max_new_tokens=3)
+        summarize(model, [dialogue], max_new_tokens=1)
     torch.testing.assert_close(torch.cat(first), logits(model, tiny_data)[:, 0], rtol=0, atol=1e-5)
+
+
+@every_method
+def test_a_working_copy_has_the_loss_and_the_gradients_of_plain_transformers(
+    method: Method, tiny: Model, tiny_data: Dialogues
+) -> None:
+    model = disturb(attach(tiny, method))
+    trained = [p for p in model.net.parameters() if p.requires_grad]
+    plain, *expected = loss_and_gradients(model.net, trained, batch(model, tiny_data))
+    ours, *gradients = loss_and_gradients(working_copy(model.net, "fp32"), trained, batch(model, tiny_data))
+    torch.testing.assert_close(ours, plain, rtol=0, atol=1e-5)
+    torch.testing.assert_close(gradients, expected, rtol=1e-3, atol=1e-5)
+
+
+@every_method
+def test_a_working_copy_trains_the_models_own_weights_and_leaves_the_frozen_ones(method: Method, tiny: Model) -> None:
+    model = attach(tiny, method)
+    copy = dict(working_copy(model.net, "bf16").named_parameters())
+    for name, weight in model.net.named_parameters():
+        assert weight.dtype != torch.bfloat16
+        assert copy[name] is weight or not weight.requires_grad
 
 
 @every_method
@@ -433,7 +463,10 @@ def test_a_folder_without_weights_is_refused(method: Method, tiny: Model, tmp_pa
 
 @every_lora
 def test_lora_starts_as_exactly_the_base(method: Method, tiny: Model, tiny_data: Dialogues) -> None:
-    assert torch.equal(logits(attach(tiny, method), tiny_data), logits(base_of(tiny, method), tiny_data))
+    # PiSSA takes the same product twice and subtracts, which some processors round differently at another address
+    within = 1e-5 if getattr(method, "init", "") == "pissa" else 0
+    ours, base = logits(attach(tiny, method), tiny_data), logits(base_of(tiny, method), tiny_data)
+    torch.testing.assert_close(ours, base, rtol=0, atol=within)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from transformers.models.t5.modeling_t5 import (
     eager_attention_forward,
 )
 
+from labkit.compute.encoded import untouched
 from labkit.compute.loss import token_loss
 
 NAME = "labkit"  # of the attention, in a model's config
@@ -137,7 +138,15 @@ def _bias(position_bias: Any, mask: Any, dtype: torch.dtype) -> Any:
 
 
 class WithTokenLoss(T5ForConditionalGeneration):  # type: ignore[misc]
-    """T5 that computes no logits where its labels are padding, and keeps no keys and values while it is trained."""
+    """T5 that computes no logits where its labels are padding, and keeps no keys and values while it is trained.
+
+    Attributes:
+        encoder_rests: Whether nothing that is trained changes what the encoder gives.
+        read: What it gave for validation batches.
+    """
+
+    encoder_rests: bool
+    read: dict[Any, Any]
 
     def train(self, mode: bool = True) -> Any:
         """The same as a Module's; Trainer asks for it before each step, which takes as long as a product."""
@@ -149,8 +158,7 @@ class WithTokenLoss(T5ForConditionalGeneration):  # type: ignore[misc]
             return super().forward(*args, labels=labels, encoder_outputs=encoder_outputs, **kwargs)
         mask, ids = kwargs.get("attention_mask"), kwargs.get("decoder_input_ids")
         if encoder_outputs is None:
-            given = {name: kwargs.get(name) for name in ("input_ids", "inputs_embeds")}
-            encoder_outputs = self.encoder(**given, attention_mask=mask)
+            encoder_outputs = self._encode(kwargs.get("input_ids"), kwargs.get("inputs_embeds"), mask)
         hidden = self.decoder(
             input_ids=self._shift_right(labels) if ids is None else ids,
             attention_mask=kwargs.get("decoder_attention_mask"),
@@ -161,6 +169,15 @@ class WithTokenLoss(T5ForConditionalGeneration):  # type: ignore[misc]
         if self.config.scale_decoder_outputs:
             hidden = hidden * self.model_dim**-0.5
         return Seq2SeqLMOutput(loss=token_loss(self.lm_head, hidden, labels))
+
+    def _encode(self, ids: Any, embedded: Any, mask: Any) -> Any:
+        """What the encoder gives; of a validation batch, which comes again and again, only once if nothing moves it."""
+        if self.training or ids is None or not self.encoder_rests:
+            return self.encoder(input_ids=ids, inputs_embeds=embedded, attention_mask=mask)
+        batch = (tuple(ids.shape), ids.cpu().numpy().tobytes())  # what is padding, the ids tell
+        if batch not in self.read:
+            self.read[batch] = self.encoder(input_ids=ids, attention_mask=mask)
+        return self.read[batch]
 
 
 AttentionInterface.register(NAME, attend)
@@ -177,7 +194,9 @@ def use_kernels(net: Any) -> None:
         if type(module) is T5LayerNorm:
             module.__class__ = Norm
         elif type(module) is T5ForConditionalGeneration:
-            module.__class__ = WithTokenLoss
+            module.__class__, module.read = WithTokenLoss, {}
+            frozen = not any(weight.requires_grad for weight in module.encoder.parameters())
+            module.encoder_rests = frozen and untouched(net)
         elif type(module) is T5DenseGatedActDense:
             module.__class__ = FeedForward
             if isinstance(module.act, NewGELUActivation):
