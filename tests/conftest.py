@@ -62,6 +62,12 @@ def tiny_net(vocabulary: int, seed: int = 0) -> Any:
     return net.eval()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests encode goes into no cache of the user's; processes that they start know it, too."""
+    os.environ["LABKIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model as `save_pretrained` writes it, with its tokenizer."""
