@@ -23,7 +23,7 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests --ignore=tests/browser --numprocesses auto --maxprocesses 4 --dist loadfile
-	LABKIT_RUNS=$$(mktemp -d) PYTHONPATH=tests $(BIN)/python -m pytest -p quiet_labs --nbmake --nbmake-timeout=600 labs
+	LABKIT_RUNS=$$(mktemp -d) LABKIT_CACHE=$$(mktemp -d) PYTHONPATH=tests $(BIN)/python -m pytest -p quiet_labs --nbmake --nbmake-timeout=600 labs
 	$(BIN)/python -m pytest tests/browser -rs
 
 .venv/ready: pyproject.toml constraints.txt

@@ -57,9 +57,13 @@ class Dialogues:
         for split in SPLITS:
             data = getattr(self, split)
             known = [name for name in ("id", "dialogue", "summaries", "task") if name in data.column_names]
-            columns = data.select_columns(known).to_dict()
-            rows = list(zip(*(columns[name] for name in known), strict=True))
-            digest.update(json.dumps([split, rows]).encode())
+            data = data.select_columns(known)
+            digest.update(f'["{split}", ['.encode())  # one list as JSON, some rows in memory at a time
+            for at in range(0, len(data), 1000):
+                columns = data[at : at + 1000]
+                rows = json.dumps(list(zip(*(columns[name] for name in known), strict=True)))
+                digest.update((", " * (at > 0) + rows[1:-1]).encode())
+            digest.update(b"]]")
         return digest.hexdigest()[:16]
 
     def head(self, train: int | None = None, validation: int | None = None, test: int | None = None) -> Dialogues:

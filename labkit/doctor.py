@@ -5,6 +5,7 @@ from typing import Any
 
 from labkit.models import check_precision, device_here, precision_here
 from labkit.parameters import shape_of
+from labkit.paths import cache_folder
 from labkit.runs import PACKAGES
 
 
@@ -25,7 +26,7 @@ def examine(model: str = "nano") -> dict[str, str]:
 
     from labkit.compute.allocator import keep_freed_memory
     from labkit.compute.compiling import why_not
-    from labkit.compute.machine import CACHE, processor
+    from labkit.compute.machine import processor
     from labkit.compute.precision import product_figures
 
     device, shape = device_here(), shape_of(model)
@@ -39,7 +40,7 @@ def examine(model: str = "nano") -> dict[str, str]:
         "precision": f"{precision_here(shape, device)} for {model}: {_why(shape, device)}",
         "compiled steps": why_not(device) or "in trainings that are long enough",
         "freed memory": "kept for the next step" if keep_freed_memory() else "left to the system's own allocator",
-        "cache": str(CACHE),
+        "cache": str(cache_folder()),
         "versions": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }
     return found

@@ -1,6 +1,13 @@
-"""Where models and the corpus lie: the embedded ones inside an installed wheel, or beside it in a checkout."""
+"""Where models and the corpus lie, in an installed wheel or beside it in a checkout, and where the cache is."""
 
+import contextlib
+import os
+import tempfile
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import platformdirs
 
 _PACKAGE = Path(__file__).parent
 DATA = _PACKAGE / "data" if (_PACKAGE / "data").is_dir() else _PACKAGE.parent / "data"
@@ -23,3 +30,20 @@ def model_folder(name: str) -> Path | None:
     if name in (*embedded_models(), "causal"):
         return DATA / "models" / name
     return Path(name) if name and Path(name).is_dir() else None
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: the user's cache folder, or where LABKIT_CACHE says.
+
+    Returns:
+        A folder that can be written to; where that one cannot be, another that is gone when Python ends.
+    """
+    place = Path(os.environ.get("LABKIT_CACHE") or platformdirs.user_cache_dir("labkit", appauthor=False))
+    with contextlib.suppress(OSError):
+        place.mkdir(parents=True, exist_ok=True)
+    return place if os.access(place, os.W_OK) else Path(_while_this_runs().name)
+
+
+@cache
+def _while_this_runs() -> Any:
+    return tempfile.TemporaryDirectory(prefix="labkit-")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from labkit.batches import collator, encode_rows, in_order
+from labkit.batches import collator, kept_rows, training_rows
 from labkit.compute.allocator import keep_freed_memory
 from labkit.dialogues import Dialogues
 from labkit.dials import check_types
@@ -140,17 +140,15 @@ def _trainer(model: Model, data: Dialogues, run: Run, training: Training, seed: 
 
     from labkit.checkpoints import CheckpointTrainer
 
-    wanted = min(len(data.train), training.steps * training.batch_size)
-    rows, cut = encode_rows(model, data.train.shuffle(seed=seed).select(range(wanted)))
-    validation, _ = encode_rows(model, data.head(validation=training.validation_rows).validation)
+    rows, cut = training_rows(model, data.train, training.steps, training.batch_size, seed)
+    validation = kept_rows(model, data.head(validation=training.validation_rows).validation)
     set_seed(seed)
-    mean = sum(len(row["input_ids"]) for row in rows) / len(rows)
-    net = _working(model, round(mean * training.steps * training.batch_size))
+    net = _working(model, int(rows.tokens.lengths[rows.order].sum()))
     trainer = CheckpointTrainer(
         model=net,
         args=_arguments(model, run, training, seed),
         data_collator=collator(model),
-        train_dataset=in_order(rows, training.steps, training.batch_size, seed),
+        train_dataset=rows,
         eval_dataset=validation,
         callbacks=[
             *model.method.while_training(net, training.steps),  # before the history: they may add to a log

@@ -3,7 +3,6 @@
 import json
 import os
 import string
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported: the figures are a CPU's
 os.environ["LABKIT_PRECISION"] = "fp32"  # what is asserted must not depend on which precision is faster here
 os.environ["LABKIT_COMPILE"] = "never"
-os.environ["LABKIT_CACHE"] = tempfile.mkdtemp(prefix="labkit-cache-")
 
 from labkit.dialogues import Dialogues
 from labkit.models import Model, load_model
@@ -64,6 +62,12 @@ def tiny_net(vocabulary: int, seed: int = 0) -> Any:
         net.lm_head = torch.nn.Linear(config.d_model, vocabulary, bias=False)
         torch.nn.init.normal_(net.lm_head.weight, std=config.d_model**-0.5)
     return net.eval()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests encode goes into no cache of the user's; processes that they start know it, too."""
+    os.environ["LABKIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")

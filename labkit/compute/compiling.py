@@ -8,9 +8,9 @@ import os
 import shutil
 from typing import Any
 
-from labkit.compute.machine import CACHE
 from labkit.compute.precision import ROWS, TOKENS, step_figures
 from labkit.parameters import Shape
+from labkit.paths import cache_folder
 
 WORTH = 900  # seconds of a training: a sixth of them is twice what compiling takes
 LAYERS = 2  # of which a step was measured
@@ -59,7 +59,7 @@ def compile_blocks(t5: Any) -> None:
     Args:
         t5: A working copy, without peft's wrapper.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(CACHE / "compiled"))
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "compiled"))
     for stack in (t5.encoder, t5.decoder):
         for block in stack.block:
             block.compile(dynamic=True)

@@ -12,9 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_cache_dir
-
-CACHE = Path(os.environ.get("LABKIT_CACHE") or user_cache_dir("labkit", appauthor=False))
+from labkit.paths import cache_folder
 
 
 def remembered(machine: str, what: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -26,19 +24,17 @@ def remembered(machine: str, what: str, measure: Callable[[], dict[str, Any]]) -
         measure: Takes it; what it returns is ready for JSON.
 
     Returns:
-        The figures; where the file cannot be written, they are measured anew in each process.
+        The figures.
     """
-    file = CACHE / "machine.json"
+    file = cache_folder() / "machine.json"
     known = _read(file)
     if what not in known.get(machine, {}):
         figures = measure()
         known = _read(file)  # another process may have measured meanwhile
         known.setdefault(machine, {})[what] = figures
-        with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = file.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-            fresh.replace(file)
+        fresh = file.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(file)
     return dict(known[machine][what])
 
 
