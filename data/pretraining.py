@@ -27,6 +27,8 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
+from labkit.compute.allocator import keep_freed_memory
+
 HERE = Path(__file__).parent
 SEED = 7
 POOL = 1280
@@ -161,6 +163,7 @@ class Pretraining(ABC):
 
     def run(self) -> None:
         """All steps that are left, with a line in the log now and then, and the export."""
+        keep_freed_memory()
         set_verbosity_error()
         disable_progress_bar()
         print(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import evaluate
 import numpy as np
-from rouge_score import rouge_scorer, tokenizers
+from nltk.stem.porter import PorterStemmer
+from rouge_score.tokenize import tokenize
 
+from labkit import lcs
 from labkit.errors import LabError
 from labkit.intervals import MEASURES, ReferencesBy, Scores
 
@@ -100,14 +104,10 @@ def score(
         if isinstance(texts, str) or not texts:
             raise LabError(f"dialogue {each!r} has no list of references: give at least one in a list")
 
-    # A prediction meets several references and measures; its words are found and stemmed once.
-    tokenize = functools.cache(tokenizers.DefaultTokenizer(use_stemmer).tokenize)
-    scorer = rouge_scorer.RougeScorer(MEASURES, tokenizer=SimpleNamespace(tokenize=tokenize))
+    read = functools.cache(_reader(use_stemmer))  # a prediction meets several references, and a reference many models
     best, average = np.empty((2, len(MEASURES), len(ids)))
     for i, (prediction, texts) in enumerate(zip(predictions, references, strict=True)):
-        summary = sentence_per_line(prediction)
-        by_reference = [scorer.score(sentence_per_line(text), summary) for text in texts]
-        table = np.array([[found[measure].fmeasure for measure in MEASURES] for found in by_reference])
+        table = np.array([_f_measures(read(text), read(prediction)) for text in texts])
         best[:, i], average[:, i] = table.max(axis=0), table.mean(axis=0)
     return Scores(
         ids=tuple(ids),
@@ -115,6 +115,59 @@ def score(
         max=dict(zip(MEASURES, best, strict=True)),
         words=np.array([len(prediction.split()) for prediction in predictions], dtype=float),
     )
+
+
+class _Text(NamedTuple):
+    """A text as ROUGE compares it."""
+
+    words: list[str]
+    sentences: list[list[str]]
+    singles: Counter[str]
+    pairs: Counter[tuple[str, str]]
+
+
+def _reader(use_stemmer: bool) -> Callable[[str], _Text]:
+    """What makes words of a text, each of which is stemmed once."""
+    stemmer = SimpleNamespace(stem=functools.cache(PorterStemmer().stem)) if use_stemmer else None
+
+    def read(text: str) -> _Text:
+        sentences = [tokenize(line, stemmer) for line in sentence_per_line(text).split("\n") if line]
+        words = [word for sentence in sentences for word in sentence]
+        return _Text(words, sentences, Counter(words), Counter(pairwise(words)))
+
+    return read
+
+
+def _f_measures(reference: _Text, summary: _Text) -> tuple[float, ...]:
+    """ROUGE-1, ROUGE-2, ROUGE-L and ROUGE-Lsum, as rouge_score computes them."""
+    sizes = len(reference.words), len(summary.words)
+    in_order = lcs.length(reference.words, summary.words)
+    alone = max(len(reference.sentences), len(summary.sentences)) <= 1
+    return (
+        _f((reference.singles & summary.singles).total(), *sizes),
+        _f((reference.pairs & summary.pairs).total(), *(max(0, size - 1) for size in sizes)),
+        _f(in_order, *sizes),
+        _f(in_order if alone else _union(reference, summary), *sizes),
+    )
+
+
+def _union(reference: _Text, summary: _Text) -> int:
+    """Words of the reference that some sentence of the summary has in order, each as often as both texts have it."""
+    left, hits = reference.singles & summary.singles, 0
+    for sentence in reference.sentences:
+        for place in set().union(*(lcs.chosen(sentence, other) for other in summary.sentences)):
+            if left[sentence[place]] > 0:
+                left[sentence[place]] -= 1
+                hits += 1
+    return hits
+
+
+def _f(hits: int, reference: int, summary: int) -> float:
+    """The harmonic mean of precision and recall."""
+    if not hits:
+        return 0.0
+    precision, recall = hits / summary, hits / reference
+    return 2 * precision * recall / (precision + recall)
 
 
 def sentence_per_line(text: str) -> str:

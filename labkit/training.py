@@ -244,7 +244,7 @@ def _arguments(model: Model, run: Run, training: Training, seed: int) -> Any:
         disable_tqdm=True,
         report_to=[],
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
+        dataloader_pin_memory=model.device.startswith("cuda"),
     )
     arguments._n_gpu = min(arguments.n_gpu, 1)  # else every GPU of the machine would take a batch of its own
     return arguments
