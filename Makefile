@@ -73,3 +73,4 @@ record: .venv/ready
 
 benchmark: .venv/ready
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/growth.py
