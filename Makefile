@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup lab compare test browser book pictures data pretrain record benchmark
+.PHONY: setup lab compare test browser book pictures data pretrain record bench
 
 setup: .venv/ready
 
@@ -71,5 +71,7 @@ record: .venv/ready
 	$(BIN)/python data/record_sizes.py
 	$(BIN)/python data/show_recorded.py
 
-benchmark: .venv/ready
-	$(BIN)/python benchmarks/report.py
+# Some hours where the cores are slow. Less: make bench BENCH="--only training --rounds 1"
+bench: .venv/ready
+	$(BIN)/python benchmarks/report.py $(BENCH)
+	$(BIN)/python benchmarks/table.py
