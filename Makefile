@@ -7,7 +7,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup lab compare test browser book pictures data pretrain record benchmark
+.PHONY: setup lab compare test browser book pictures data pretrain record bench
 
 setup: .venv/ready
 
@@ -71,6 +71,8 @@ record: .venv/ready
 	$(BIN)/python data/record_sizes.py
 	$(BIN)/python data/show_recorded.py
 
-benchmark: .venv/ready
-	$(BIN)/python benchmarks/report.py
+# Takes an hour or so. Less: make bench BENCH="--only training --rounds 1"
+bench: .venv/ready
+	$(BIN)/python benchmarks/report.py $(BENCH)
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/table.py

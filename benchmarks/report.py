@@ -1,10 +1,13 @@
-"""Measure labkit's speed and size, and put each beside a peer on the same work in the same run.
+"""Measure labkit's speed and size, and put each beside its peers on the same work in the same run.
 
-    python benchmarks/report.py          # writes benchmarks/report.json and prints it
+    python benchmarks/report.py                            # all sections, written into benchmarks/report.json
+    python benchmarks/report.py --only training --rounds 5
+    python benchmarks/report.py --only compare --today ../other-checkout
 
 Machines are noisy: read the ratios, and the seconds only against the limits they are set.
 """
 
+import argparse
 import contextlib
 import json
 import os
@@ -20,24 +23,27 @@ from typing import Any
 
 import psutil
 import torch
+from evaluating import evaluating
 from panels import panels
+from rouge import rouge
+from table import table
+from training import training
 
-import labkit as lk
-from labkit.generation import eval_mode
+from labkit.compute.machine import processor
 from labkit.memory import MIB
-from labkit.prompts import encode_prompts
 from labkit.runs import environment, write_json
 
 HERE = Path(__file__).parent
-ROWS = 96
+REPORT = HERE / "report.json"
 
 
-def seconds(command: list[str], folder: str, times: int = 1) -> float:
-    """Median wall time of a whole process."""
-    taken = []
+def seconds(command: list[str], folder: str, times: int = 1, checkout: Path | None = None) -> float:
+    """Median wall time of a whole process; with a checkout, its labkit is the one that is imported."""
+    # what was encoded and measured before is no part of what takes place in an empty folder
+    taken, around = [], os.environ | {"LABKIT_CACHE": folder} | ({"PYTHONPATH": str(checkout)} if checkout else {})
     for _ in range(times):
         started = time.perf_counter()
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        subprocess.run(command, cwd=folder, env=around, check=True, capture_output=True)
         taken.append(time.perf_counter() - started)
     return round(statistics.median(taken), 2)
 
@@ -45,7 +51,8 @@ def seconds(command: list[str], folder: str, times: int = 1) -> float:
 def seconds_and_peak(command: list[str], folder: str) -> tuple[float, float]:
     """Wall time of a whole process, and the most memory it took, in MiB."""
     started, peak = time.perf_counter(), 0.0
-    process = psutil.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+    around = os.environ | {"LABKIT_CACHE": folder}
+    process = psutil.Popen(command, cwd=folder, env=around, stdout=subprocess.DEVNULL)
     while process.poll() is None:
         with contextlib.suppress(psutil.Error):
             peak = max(peak, process.memory_info().rss / MIB)
@@ -53,17 +60,6 @@ def seconds_and_peak(command: list[str], folder: str) -> tuple[float, float]:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return round(time.perf_counter() - started, 2), round(peak)
-
-
-def timed(work: Callable[[], Any], times: int = 3) -> float:
-    """Median seconds of a function, after one run to warm up."""
-    work()
-    taken = []
-    for _ in range(times):
-        started = time.perf_counter()
-        work()
-        taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
 
 
 def commands() -> dict[str, Any]:
@@ -91,66 +87,80 @@ def wheel_bytes() -> dict[str, int]:
         return {"wheel": wheel.stat().st_size, "installed": unpacked}
 
 
-def generation() -> dict[str, float]:
-    """`summarize` against one dialogue at a time, as the course lab and its copies do it."""
-    base = lk.load_model("nano")
-    dialogues = list(lk.load_dialogues().test["dialogue"])[:ROWS]
-    prompts = encode_prompts(base.tokenizer, dialogues).ids
+def compare(today: Path, rounds: int) -> dict[str, Any]:
+    """`labkit compare` from nothing, as a whole process in an empty folder, in turns with another checkout's.
 
-    def one_by_one() -> None:
-        with eval_mode(base.net), torch.inference_mode():
-            for ids in prompts:
-                base.net.generate(input_ids=torch.tensor([ids]), max_new_tokens=64, do_sample=False)
-
-    ours, peer = timed(lambda: lk.summarize(base, dialogues)), timed(one_by_one, 1)
-    times = {"labkit_seconds": round(ours, 2), "one_by_one_seconds": round(peer, 2)}
-    return times | {"times_faster": round(peer / ours, 2)}
-
-
-def training() -> dict[str, float]:
-    """`train`, from the rows to the saved adapter, against a plain loop that pads to 512 as the course lab does."""
-    base, data = lk.load_model("nano"), lk.load_dialogues()
-    rows = data.train.select(range(ROWS))
-    prompts = encode_prompts(base.tokenizer, list(rows["dialogue"])).ids
-    labels = base.tokenizer([each[0] for each in rows["summaries"]])["input_ids"]
-
-    def labkit_loop() -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            run = lk.Run(Path(folder) / "run")
-            run.start({"method": lk.LoRA().dials()})
-            short = lk.Training(steps=ROWS // 16, batch_size=16, validations=1, validation_rows=1)
-            lk.train(lk.attach(base, lk.LoRA()), data.head(train=ROWS), run, short)
-
-    def plain_loop() -> None:
-        model = lk.attach(base, lk.LoRA())
-        optimizer = torch.optim.AdamW([p for p in model.net.parameters() if p.requires_grad], lr=1e-3)
-        for at in range(0, ROWS, 16):
-            ids = padded(prompts[at : at + 16], 512, 0)
-            targets = padded(labels[at : at + 16], 512, -100)
-            model.net(input_ids=ids, attention_mask=ids.ne(0), labels=targets).loss.backward()
-            optimizer.step()
-            optimizer.zero_grad()
-
-    ours, peer = timed(labkit_loop), timed(plain_loop, 1)
+    Args:
+        today: The other checkout.
+        rounds: How often each is run.
+    """
+    command = [sys.executable, "-c", "from labkit.cli import main; main()", "compare", "--json"]
+    taken: dict[str, list[float]] = {"labkit": [], "other": []}
+    for _ in range(rounds):
+        for name, checkout in (("labkit", HERE.parent), ("other", today.resolve())):
+            with tempfile.TemporaryDirectory() as folder:
+                taken[name].append(seconds(command, folder, checkout=checkout))
+    pairs = zip(taken["labkit"], taken["other"], strict=True)
     return {
-        "labkit_examples_per_second": round(ROWS / ours, 1),
-        "padded_to_512_examples_per_second": round(ROWS / peer, 1),
-        "times_faster": round(peer / ours, 2),
+        "rounds": rounds,
+        "labkit_seconds": statistics.median(taken["labkit"]),
+        "other_seconds": statistics.median(taken["other"]),
+        "over_other": round(statistics.median(other / ours for ours, other in pairs), 2),
     }
 
 
-def padded(rows: list[list[int]], width: int, fill: int) -> torch.Tensor:
-    """Rows of ids as one tensor of this width."""
-    return torch.tensor([row + [fill] * (width - len(row)) for row in rows])
+def sections(rounds: int, today: Path | None) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What can be measured, whole processes first while nothing else is loaded.
+
+    Args:
+        rounds: How often what takes turns with a peer is measured.
+        today: Another checkout, if there is one to compare with.
+    """
+    there: dict[str, Callable[[], dict[str, Any]]] = {"commands": commands}
+    if today:
+        there["compare"] = lambda: compare(today, rounds)
+    there |= {"panels": panels, "bytes": wheel_bytes}
+    there |= {"training": lambda: training(rounds), "evaluation": lambda: evaluating(rounds)}
+    return there | {"rouge": lambda: rouge(rounds)}
+
+
+def merged(report: dict[str, Any], section: str, figures: dict[str, Any]) -> dict[str, Any]:
+    """A report with a section measured anew; each section says on what, since they need not be of one day.
+
+    Args:
+        report: What there was.
+        section: Its name.
+        figures: What was measured.
+    """
+    told = environment()
+    told["hardware"] |= {"processor": processor(), "threads": torch.get_num_threads()}
+    return report | {section: figures | {"environment": told}}
+
+
+def options() -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", metavar="SECTION", help="measure these, and keep the others as they are")
+    parser.add_argument("--rounds", type=int, default=3, help="of what takes turns with a peer")
+    parser.add_argument("--today", type=Path, metavar="DIR", help="another checkout, to run `labkit compare` beside")
+    asked = parser.parse_args()
+    known = sections(asked.rounds, asked.today)
+    if unknown := set(asked.only or ()) - set(known):
+        parser.error(f"no section {', '.join(sorted(unknown))}: use {', '.join(known)}; compare needs --today")
+    return asked
 
 
 def main() -> None:
-    """Measure everything, the whole processes first while nothing else is loaded."""
-    with tempfile.TemporaryDirectory() as os.environ["LABKIT_CACHE"]:  # what was encoded before is no part of it
-        report = {"commands": commands(), "panels": panels(), "bytes": wheel_bytes()}
-        report |= {"generation": generation(), "training": training(), "environment": environment()}
-    write_json(HERE / "report.json", report)
-    print(json.dumps(report, indent=1))
+    """Measure what is asked for, and write each section when it is there: a later one may break off."""
+    asked = options()
+    for name, measure in sections(asked.rounds, asked.today).items():
+        if asked.only and name not in asked.only:
+            continue
+        figures = measure()
+        report = json.loads(REPORT.read_text(encoding="utf-8")) if REPORT.is_file() else {}
+        write_json(REPORT, merged(report, name, figures))
+        print(f"{name}: measured")
+    print(table(json.loads(REPORT.read_text(encoding="utf-8"))))
 
 
 if __name__ == "__main__":
