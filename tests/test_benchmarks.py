@@ -51,12 +51,14 @@ def test_a_written_model_has_the_shape_and_sane_logits(tmp_path: Path) -> None:
 
 
 def test_a_clock_leaves_out_the_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    times: Iterator[float] = iter([0.0, 100.0, 101.0, 102.0])
+    times: Iterator[float] = iter([-5.0, 0.0, 100.0, 101.0, 102.0])  # the first is when it was made
     monkeypatch.setattr("work.time.perf_counter", lambda: next(times))
     clock = Clock()
     for step in range(1, 5):
         clock.tick(step)
-    assert clock.figures(8)["examples_per_second"] == 8
+    figures = clock.figures(8)
+    assert figures["examples_per_second"] == 8
+    assert figures["seconds_in_all"] == 107
 
 
 def one(rate: float, losses: list[float]) -> dict[str, Any]:
