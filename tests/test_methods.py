@@ -262,9 +262,8 @@ def test_what_was_saved_and_restored_gives_the_same_logits(
     assert not any(module.training for module in again.net.modules())
     expected = logits(model, tiny_data)
     assert (expected - logits(tiny, tiny_data)).abs().max() > 0.01
-    tolerance = (
-        1e-5 if method.stored(shape) > method.trainable(shape) else 1e-6
-    )  # PiSSA's file adds up in another order
+    # PiSSA's and AdaLoRA's files add up in another order
+    tolerance = 1e-6 if method.stored(shape) == method.trainable(shape) and method.name != "adalora" else 1e-5
     torch.testing.assert_close(logits(again, tiny_data), expected, rtol=0, atol=tolerance)
 
 
