@@ -37,8 +37,9 @@ REPORT = HERE / "report.json"
 
 
 def seconds(command: list[str], folder: str, times: int = 1, checkout: Path | None = None) -> float:
-    """Median wall time of a whole process; with a checkout, its labkit is the one that is imported."""
-    taken, around = [], os.environ | ({"PYTHONPATH": str(checkout)} if checkout else {})
+    """Median wall time of a whole process; with a checkout, its labkit is what is imported."""
+    # with the folder as its cache it knows nothing of the machine yet
+    taken, around = [], os.environ | ({"PYTHONPATH": str(checkout), "LABKIT_CACHE": folder} if checkout else {})
     for _ in range(times):
         started = time.perf_counter()
         subprocess.run(command, cwd=folder, env=around, check=True, capture_output=True)
