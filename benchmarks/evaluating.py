@@ -42,10 +42,10 @@ def evaluating(rounds: int, rows: int = ROWS, steps: int = STEPS) -> dict[str, A
     """
     sides: dict[str, list[dict[str, Any]]] = {"labkit": [], "trainer": []}
     with tempfile.TemporaryDirectory() as folder:
-        told("evaluating.py", {"who": "learn", "folder": folder, "steps": steps})
+        told("evaluating.py", {"who": "learn", "folder": folder, "steps": steps}, folder)
         for turn in range(rounds):
             for who in list(sides)[:: 1 if turn % 2 == 0 else -1]:
-                sides[who].append(told("evaluating.py", {"who": who, "folder": folder, "rows": rows}))
+                sides[who].append(told("evaluating.py", {"who": who, "folder": folder, "rows": rows}, folder))
     ours, theirs = sides.values()
     both = zip(ours[0]["summaries"], theirs[0]["summaries"], strict=True)
     return {

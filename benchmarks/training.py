@@ -4,6 +4,7 @@ In each round every case is trained once by each side, so that a machine that gr
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -65,18 +66,20 @@ CASES = (
 )
 
 
-def told(script: str, ask: dict[str, Any] | None = None) -> dict[str, Any]:
+def told(script: str, ask: dict[str, Any] | None = None, cache: str | None = None) -> dict[str, Any]:
     """What a script of this folder prints as its last line, run in a process of its own.
 
     Args:
         script: Its name.
         ask: Its argument.
+        cache: Where labkit keeps what it measures of the machine; the usual place unless given.
 
     Raises:
         RuntimeError: It failed; the end of what it wrote is told.
     """
     command = [sys.executable, str(HERE / script), *([json.dumps(ask)] if ask else [])]
-    done = subprocess.run(command, capture_output=True, text=True)
+    around = os.environ | ({"LABKIT_CACHE": cache} if cache else {})
+    done = subprocess.run(command, env=around, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{script} {ask} failed: {done.stderr[-2000:]}")
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -105,7 +108,7 @@ def training(rounds: int, cases: tuple[Case, ...] = CASES, progress: Callable[[s
                 ceilings.append(told("ceiling.py"))
                 for side in list(sides)[:: 1 if turn % 2 == 0 else -1]:  # nobody is always the first
                     ask = asked(case, side) | {"model": models.get(case.model, case.model)}
-                    sides[side].append(told("one.py", ask))
+                    sides[side].append(told("one.py", ask, cache=folder))  # the precision is chosen once a run
                     progress(f"{case.name}, {' '.join(side)}: {sides[side][-1]['examples_per_second']:.2f} examples/s")
     ceiling = {name: median(each[name] for each in ceilings) for name in ceilings[0]}
     return {
