@@ -138,7 +138,8 @@ def trainer(ask: dict[str, Any]) -> dict[str, Any]:
             compute_metrics=score,
         )
         began = time.perf_counter()
-        figures = peer.evaluate()
+        with model.arithmetic():  # Trainer's own bf16 does not reach peft's generate
+            figures = peer.evaluate()
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "precision": model.precision, "rouge1": figures["eval_rouge1"], "summaries": summaries}
 

@@ -23,6 +23,7 @@ RATIOS = {LAB_2: "over_lab_2", FP32: "over_trainer_fp32", BF16: "over_trainer_bf
 Side = tuple[str, str]  # who, and in which precision it is asked to train
 LEFT_OUT = ("precision", "losses")  # of what a process tells, no numbers to take a median of
 LOGGED = 120  # steps; of longer trainings labkit logs means over some steps
+APART = 0.02  # of a loss: more than rounding
 SLOW_STEPS = 4  # of the course lab, whose steps are all alike
 
 
@@ -159,9 +160,9 @@ def summary(case: Case, sides: dict[Side, list[dict[str, Any]]], ceiling: dict[s
         "batch": case.batch,
         "precision": precision,
         "utilisation": round(useful / ceiling[precision], 3),
-        "agreement": agreement(sides, precision),
+        "agreement": (apart := agreement(sides, precision)),
     }
-    for peer in case.peers:
+    for peer in case.peers if apart is None or apart <= APART else ():  # else it is other work, and the speed is void
         pairs = zip(ours, sides[peer], strict=True)
         ratios = (mine["examples_per_second"] / other["examples_per_second"] for mine, other in pairs)
         result[RATIOS[peer]] = round(median(ratios), 2)
