@@ -47,7 +47,7 @@ ROWS = (
     case("... with compiled steps, compiling included", "nano lora, 1500 steps, compiled", "over_trainer_bf16_in_all"),
     Row("scoring 500 dialogues, nano: over Seq2SeqTrainer.evaluate", ("evaluation", "over_trainer"), 2),
     case("LoRA, FLAN-T5-small's shape: useful FLOP/s over large products", f"{SMALL} lora", "utilisation", 0.35),
-    Row("ROUGE: over `evaluate`'s own", ("rouge", "over_rouge_score"), 5),
+    Row("ROUGE: over rouge_score", ("rouge", "over_rouge_score"), 5),
     Row("`labkit compare` from nothing: over an earlier labkit", ("compare", "over_other"), 2),
 )
 
@@ -58,7 +58,7 @@ def table(report: dict[str, Any]) -> str:
     Args:
         report: What report.json holds.
     """
-    lines, machines = ["| times as fast | measured | wanted |", "|---|---|---|"], list[str]()
+    lines, machines = list[str](), list[str]()
     for row in ROWS:
         value = found(report, row.path)
         if value is None:
@@ -66,8 +66,10 @@ def table(report: dict[str, Any]) -> str:
         wanted = "" if row.wanted is None else f"{row.wanted:g}"
         lines.append(f"| {row.title} | {value:.3g} | {wanted} |")
         machines.append(machine(report[row.path[0]]["environment"]))
-    notes = [f"Measured on {' and '.join(dict.fromkeys(machines))}."] if machines else ["Nothing was measured yet."]
-    return "\n".join([*lines, "", *notes, *training_note(report)])
+    if not lines:
+        return "Nothing was measured yet."
+    notes = [f"Measured on {' and '.join(dict.fromkeys(machines))}.", *training_note(report)]
+    return "\n".join(["| times as fast | measured | wanted |", "|---|---|---|", *lines, "", *notes])
 
 
 def found(report: dict[str, Any], path: tuple[str, ...]) -> float | None:
