@@ -101,6 +101,12 @@ def run_folder(out: Path, method: str) -> str:
     return str(folder)
 
 
+def test_the_doctor_tells_the_precision_in_words_and_as_json(say: Say) -> None:
+    assert "fp32 for nano: LABKIT_PRECISION says so" in say("doctor").out
+    assert json.loads(say("doctor", "--json").out)["precision"].startswith("fp32 for nano")
+    assert say("doctor", "--model", "unknown").code == 2
+
+
 def test_counts_parameters_exactly_without_weights(say: Say) -> None:
     said = say("params", "--method", "lora", "--rank", "32", "--model", "google/flan-t5-base", "--json")
     found = one_object(said)
