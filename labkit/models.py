@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from labkit.compute.allocator import keep_few_kernels
 from labkit.errors import LabError
 from labkit.parameters import Shape, is_gated_t5, shape_of_net
 from labkit.paths import embedded_models, model_folder
@@ -83,6 +84,7 @@ def load_model(
     """
     import torch
 
+    keep_few_kernels()
     with quiet():
         from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 

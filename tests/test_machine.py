@@ -1,13 +1,14 @@
 """What is measured of a machine: once, kept in one file, and decided by."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from labkit.compute import compiling, machine, precision
-from labkit.compute.allocator import keep_freed_memory
+from labkit.compute.allocator import keep_few_kernels, keep_freed_memory
 from labkit.doctor import examine
 from labkit.errors import LabError
 from labkit.models import precision_here
@@ -103,3 +104,10 @@ def test_the_doctor_tells_what_was_chosen_and_why(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.skipif("sys.platform != 'linux'")
 def test_freed_memory_is_kept_where_glibc_is() -> None:
     assert keep_freed_memory()
+
+
+def test_the_environment_says_first_how_many_kernels_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LRU_CACHE_CAPACITY", "7")
+    monkeypatch.delenv("ONEDNN_PRIMITIVE_CACHE_CAPACITY", raising=False)
+    keep_few_kernels()
+    assert (os.environ["LRU_CACHE_CAPACITY"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) == ("7", "64")
