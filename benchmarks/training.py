@@ -62,7 +62,6 @@ CASES = (
     Case("nano", "full", (FP32, BF16), steps=40, batch=16),
     Case("nano", "prompt-tuning", (FP32, BF16), steps=40, batch=16),
     Case("flan-t5-base", "lora", (BF16,), steps=6),
-    Case("nano", "lora", (BF16,), steps=1500, batch=16),
     Case("nano", "lora", (BF16,), steps=1500, batch=16, compiled=True),
 )
 
