@@ -149,7 +149,7 @@ def summary(case: Case, sides: dict[Side, list[dict[str, Any]]], ceiling: dict[s
 
     Returns:
         steps, batch, precision (labkit's), utilisation (useful FLOP/s over the ceiling of that precision), agreement
-        (largest relative difference of a step's loss to a peer of the same precision), over_... (median of the
+        (mean relative difference of the losses to a peer of the same precision), over_... (median of the
         rounds' ratios of examples a second), and the medians of each side.
     """
     ours = sides[LABKIT]
@@ -187,7 +187,7 @@ def agreement(sides: dict[Side, list[dict[str, Any]]], precision: str) -> float 
         precision: labkit's.
 
     Returns:
-        The largest relative difference of any step; None if there is no such peer.
+        The mean of the relative differences of all steps; None if there is no such peer.
     """
     peer = next((sides[who, precision] for who in ("trainer", "loop") if (who, precision) in sides), None)
     if peer is None:
@@ -195,4 +195,4 @@ def agreement(sides: dict[Side, list[dict[str, Any]]], precision: str) -> float 
     ours, theirs = sides[LABKIT][0]["losses"], peer[0]["losses"]
     size = len(theirs) // len(ours)  # a long training logs means over some steps
     pairs = zip(ours, (mean(theirs[at : at + size]) for at in range(0, len(theirs), size)), strict=True)
-    return float(f"{max(abs(mine - other) / abs(other) for mine, other in pairs):.2g}")
+    return float(f"{mean(abs(mine - other) / abs(other) for mine, other in pairs):.2g}")

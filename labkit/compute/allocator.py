@@ -14,7 +14,7 @@ from functools import cache
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # as malloc.h numbers them
 MIB = 2**20
-KERNELS = 64
+KERNELS = 128
 
 
 def keep_few_kernels() -> None:
