@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from rouge_score import rouge_scorer
 from training import told
-from transformers import GenerationConfig, Seq2SeqTrainer, Seq2SeqTrainingArguments
+from transformers import Seq2SeqTrainer, Seq2SeqTrainingArguments
 from work import METHODS
 
 import labkit as lk
@@ -106,20 +106,10 @@ def trainer(ask: dict[str, Any]) -> dict[str, Any]:
             for measure in MEASURES
         }
 
-    config = model.net.config
-    greedy = GenerationConfig(
-        max_new_tokens=lk.Evaluation().max_new_tokens,
-        num_beams=1,
-        do_sample=False,
-        pad_token_id=config.pad_token_id,
-        eos_token_id=config.eos_token_id,
-        decoder_start_token_id=config.decoder_start_token_id,
-    )
     arguments = Seq2SeqTrainingArguments(
         output_dir=ask["folder"],
         per_device_eval_batch_size=BATCH,
         predict_with_generate=True,
-        generation_config=greedy,
         bf16=model.precision == "bf16",
         use_cpu=True,
         remove_unused_columns=False,
@@ -139,7 +129,8 @@ def trainer(ask: dict[str, Any]) -> dict[str, Any]:
         )
         began = time.perf_counter()
         with model.arithmetic():  # Trainer's own bf16 does not reach peft's generate
-            figures = peer.evaluate()
+            # said here, and not in a generation_config, which does not reach what peft has wrapped
+            figures = peer.evaluate(max_new_tokens=lk.Evaluation().max_new_tokens, num_beams=1, do_sample=False)
     seconds = time.perf_counter() - began
     return {"seconds": seconds, "precision": model.precision, "rouge1": figures["eval_rouge1"], "summaries": summaries}
 

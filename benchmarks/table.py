@@ -96,7 +96,8 @@ def training_note(report: dict[str, Any]) -> list[str]:
     rounds = max(each["rounds"] for each in told["cases"].values())
     return [
         f"Medians of {rounds} rounds, of 1,500 steps one. Products of 1024 x 1024 run at {ceiling} (GFLOP/s). "
-        f"The losses of labkit and of Seq2SeqTrainer in the same precision differ by {100 * max(apart):.2g} % at most, on the average over the steps."
+        "The losses of labkit and of Seq2SeqTrainer in the same precision differ by "
+        f"{100 * max(apart):.2g} % at most, on the average over the steps."
     ]
 
 
