@@ -68,7 +68,7 @@ def table(report: dict[str, Any]) -> str:
     if not lines:
         return "Nothing was measured yet."
     notes = [f"Measured on {' and '.join(dict.fromkeys(machines))}.", *training_note(report)]
-    return "\n".join(["| times as fast | measured | wanted |", "|---|---|---|", *lines, "", *notes])
+    return "\n".join(["| times as fast | measured | target |", "|---|---|---|", *lines, "", *notes])
 
 
 def found(report: dict[str, Any], path: tuple[str, ...]) -> float | None:
@@ -94,8 +94,9 @@ def training_note(report: dict[str, Any]) -> list[str]:
     apart = [each["agreement"] for each in told["cases"].values() if each["agreement"] is not None]
     ceiling = " and ".join(f"{told['ceiling_gflops'][name]:,.0f} in {name}" for name in ("fp32", "bf16"))
     rounds = max(each["rounds"] for each in told["cases"].values())
+    medians = "One round." if rounds == 1 else f"Medians of {rounds} rounds; one round of 1,500 steps."
     return [
-        f"Medians of {rounds} rounds, of 1,500 steps one. Products of 1024 x 1024 run at {ceiling} (GFLOP/s). "
+        f"{medians} Products of 1024 x 1024 run at {ceiling} (GFLOP/s). "
         "The losses of labkit and of Seq2SeqTrainer in the same precision differ by "
         f"{100 * max(apart):.2g} % at most, on the average over the steps."
     ]
