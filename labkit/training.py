@@ -124,7 +124,7 @@ def train(
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
     last = next(line["validation_loss"] for line in reversed(run.history) if "validation_loss" in line)
     result = {
-        "train_seconds": round(history.seconds, 1),
+        "train_seconds": round(history.seconds, 2),
         "peak_memory_mib": round(peak.mib),
         "steps": trainer.state.global_step,
         "train_cut": cut,
